@@ -1,0 +1,70 @@
+package watchdog
+
+// Reason is one of a closed set of codes, printed verbatim wherever decisions are shown.
+type Reason string
+
+// The reasons, in the groups in which docs/reasons.md lists them.
+const (
+	// work
+	RequestsInFlight Reason = "requests_in_flight"
+	TokensMoved      Reason = "tokens_moved"
+	GPUActive        Reason = "gpu_active"
+	ConnectionActive Reason = "connection_active"
+	HostActive       Reason = "host_active"
+	RowsReceived     Reason = "rows_received"
+	ServerLoading    Reason = "server_loading"
+	// unknown
+	NoBaseline Reason = "no_baseline"
+	SourceFail Reason = "source_failed"
+	ClockStep  Reason = "clock_step"
+	NoEvidence Reason = "no_evidence"
+	// quiet
+	BelowThreshold   Reason = "below_threshold"
+	ThresholdReached Reason = "threshold_reached"
+	ServerSleeping   Reason = "server_sleeping"
+	ServerStalled    Reason = "server_stalled"
+	GPUSpinning      Reason = "gpu_spinning"
+	// broken
+	ServerDead Reason = "server_dead"
+	// guards
+	MinRuntime Reason = "min_runtime"
+	Warning    Reason = "warning"
+	NoSaving   Reason = "no_saving"
+	// acting
+	NotArmed      Reason = "not_armed"
+	TargetRefused Reason = "target_refused"
+	StopBackoff   Reason = "stop_backoff"
+	StopUnproven  Reason = "stop_unproven"
+	Overtaken     Reason = "overtaken"
+)
+
+// ReasonMeaning documents each reason for people; docs/reasons.md is generated from it.
+var ReasonMeaning = []struct {
+	Code    Reason
+	Group   string
+	Meaning string
+}{
+	{RequestsInFlight, "work", "a server has requests running or waiting, and they make progress"},
+	{TokensMoved, "work", "a counter of requests or tokens moved since the last good reading"},
+	{GPUActive, "work", "a GPU sample since the last look reached the threshold"},
+	{ConnectionActive, "work", "a client is owed an answer, an answer is being streamed, or bytes flow on a port that nothing else explains"},
+	{ServerLoading, "work", "the server is starting, within STARTUP_TIMEOUT"},
+	{NoBaseline, "unknown", "nothing to compare with yet: the first look, or a counter was reset"},
+	{SourceFail, "unknown", "a source that has worked before did not answer"},
+	{ClockStep, "unknown", "the clock jumped, or the look came late by more than two intervals"},
+	{NoEvidence, "unknown", "no source says anything about requests"},
+	{BelowThreshold, "quiet", "idle, but for less long than it takes to pay"},
+	{ThresholdReached, "quiet", "idle for as long as a cold start is worth"},
+	{ServerSleeping, "quiet", "vLLM is in sleep mode"},
+	{ServerStalled, "quiet", "requests or connections are open, but nothing has moved for BROKEN_LIMIT, neither counters nor GPU nor CPU"},
+	{GPUSpinning, "quiet", "the GPU reads 100 % at idle power and without memory traffic while vLLM is quiet: a spin wait, not work"},
+	{ServerDead, "broken", "the server was ready and is now dead: its port refuses, or /health says 503"},
+	{MinRuntime, "guard", "the server has been ready for less than MIN_RUNTIME"},
+	{Warning, "guard", "a stop is announced; stop_at says when"},
+	{NoSaving, "guard", "a stopped hour is not cheaper than a running one"},
+	{NotArmed, "acting", "nothing is armed to stop this pod, or the identity of this start is unknown"},
+	{TargetRefused, "acting", "the pod may not be stopped: locked, serverless, or not ours"},
+	{StopBackoff, "acting", "a stop was refused; the next try comes later"},
+	{StopUnproven, "acting", "a stop was accepted, and yet this pod still runs, or its proof is awaited"},
+	{Overtaken, "acting", "work came after a stop was accepted: the attempt is over"},
+}
