@@ -10,8 +10,6 @@ const (
 	TokensMoved      Reason = "tokens_moved"
 	GPUActive        Reason = "gpu_active"
 	ConnectionActive Reason = "connection_active"
-	HostActive       Reason = "host_active"
-	RowsReceived     Reason = "rows_received"
 	ServerLoading    Reason = "server_loading"
 	// unknown
 	NoBaseline Reason = "no_baseline"

@@ -246,6 +246,9 @@ const (
 	StopAsked
 	// StopAccepted: the provider said yes. Proof is our own end.
 	StopAccepted
+	// StopUnprovenWait: it was accepted, the time for its proof is over, and the pod still runs; the next try comes later.
+	// Decide sets it, the shell never reports it.
+	StopUnprovenWait
 	// StopRefused: every rung of the ladder said no.
 	StopRefused
 	// StopWouldHave: DRY_RUN; nothing was asked.

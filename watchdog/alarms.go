@@ -1,0 +1,76 @@
+package watchdog
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The codes of alarms.
+const (
+	AlarmSourceFailing = "source_failing"
+	AlarmSourceDropped = "source_dropped"
+	AlarmNeverReady    = "server_not_ready"
+	AlarmServerDead    = "server_dead"
+	AlarmNotVLLM       = "server_unreadable"
+	AlarmGPUAlone      = "gpu_active_alone"
+	AlarmOneSource     = "evidence_single"
+	AlarmUnproven      = "stop_unproven"
+	AlarmRefused       = "stop_refused"
+	AlarmIdentity      = "identity_unknown"
+	AlarmBlind         = "blind"
+)
+
+// alarms lists what a person should look at now. The shell logs each when it is raised and again from time to time.
+func (r *Rules) alarms(n State, s Snapshot, srv servers, w window) []Alarm {
+	var out []Alarm
+	raise := func(code, format string, args ...any) { out = append(out, Alarm{code, fmt.Sprintf(format, args...)}) }
+	for _, src := range []struct {
+		name   string
+		track  Track
+		reason string
+	}{
+		{"the GPU", n.GPU, s.GPU.Reason},
+		{"the socket table", n.Sockets, s.Sockets.Reason},
+	} {
+		r.failing(raise, src.name, src.track, src.reason)
+	}
+	for i, server := range n.Servers {
+		r.failing(raise, server.URL, server.Track, s.Servers[i].Detail)
+	}
+	if len(srv.overdue) > 0 {
+		raise(AlarmNeverReady, "%s has not been ready within STARTUP_TIMEOUT (%s): look at the server's log; this pod is not stopped for it", strings.Join(srv.overdue, ", "), r.StartupTimeout)
+	}
+	if len(srv.foreign) > 0 {
+		raise(AlarmNotVLLM, "%s answers, but not with vLLM's metrics: its requests can only be seen in the socket table; was vLLM started with --disable-log-stats, or is the URL another server's?", strings.Join(srv.foreign, ", "))
+	}
+	if srv.down != "" {
+		raise(AlarmServerDead, "%s: it was ready before; the pod costs money and serves nobody: restart the server, or stop the pod", srv.down)
+	}
+	if n.GPUAloneFor > 2*r.BrokenLimit {
+		raise(AlarmGPUAlone, "for %s the GPU has been the only sign of work, while the server is quiet and nobody waits: somebody else's work on a shared GPU? WATCHDOG_GPUS=none takes the GPU out of the evidence", n.GPUAloneFor.Round(time.Second))
+	}
+	if n.OneSourceFor >= minuteOfFailure {
+		raise(AlarmOneSource, "evidence=single: only one source of evidence works here (%s); a second one makes a stop safer", describe(w.evidence))
+	}
+	if n.UnknownFor+s.Elapsed >= minuteOfFailure && w.activity == Unknown {
+		raise(AlarmBlind, "for %s it has not been possible to say whether this pod works (%s: %s); it is not stopped, and costs money", (n.UnknownFor + s.Elapsed).Round(time.Second), w.because[0].Code, w.because[0].Detail)
+	}
+	if s.StartID == "" {
+		raise(AlarmIdentity, "the identity of this start is unknown, so nothing will be stopped: make WATCHDOG_START_ID_FILE a writable path on the container's own disk")
+	}
+	return out
+}
+
+func (r *Rules) failing(raise func(string, string, ...any), name string, t Track, reason string) {
+	switch {
+	case t.dropped(r.BrokenLimit):
+		raise(AlarmSourceDropped, "%s has not answered for %s (%s) and no longer counts", name, t.FailedFor.Round(time.Second), reason)
+	case t.FailedFor > 0 && t.FailedFor >= minuteOfFailure:
+		raise(AlarmSourceFailing, "%s has not answered for %s (%s)", name, t.FailedFor.Round(time.Second), reason)
+	}
+}
+
+func describe(e Evidence) string {
+	return fmt.Sprintf("vllm %s, gpu %s, sockets %s", e.VLLM, e.GPU, e.Sockets)
+}

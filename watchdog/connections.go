@@ -1,0 +1,110 @@
+package watchdog
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// traffic is what the socket table says about one window.
+type traffic struct {
+	finding
+	bytes Maybe[uint64]
+	peer  string
+	// owed is the first connection that is owed an answer, however briefly; the final look holds on it.
+	owed string
+}
+
+// portKind says what else is known of the server behind a port.
+type portKind uint8
+
+const (
+	portUnreadable portKind = iota // nothing else explains the bytes on it: they are work
+	portReadable                   // vLLM's page explains them: scrapes and health checks are no work
+	portDead                       // its engine is dead: nobody will be answered
+)
+
+// connections reads the socket table against what is remembered of each cookie.
+//
+// Owed an answer: bytes came and none went yet; or the last data came strictly later than the last data went; or since
+// the last look received grew and sent did not. Equal stamps alone prove nothing, because the kernel's stamps move in
+// steps of milliseconds. Streamed: the last data went at least a second later than the last data came, and more went since
+// the last look: that is an answer which takes its time, never a scrape.
+func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]portKind, elapsed time.Duration, based bool) ([]ConnectionState, traffic) {
+	var t traffic
+	if s.State != SourceOK {
+		return nil, t
+	}
+	t.quiet = true
+	next := make([]ConnectionState, 0, len(s.Connections))
+	total, latest := uint64(0), time.Duration(-1)
+	for _, c := range s.Connections {
+		was, seen := find(p, c.Cookie)
+		n := ConnectionState{Cookie: c.Cookie, Received: c.Received, Sent: c.Sent}
+		came, went := c.Received-min(c.Received, was.Received), c.Sent-min(c.Sent, was.Sent)
+		if !seen && !based {
+			// A first look cannot say when the bytes of an old connection moved.
+			came, went = 0, 0
+		}
+		total += came + went
+		if age := min(c.SinceReceived, c.SinceSent); came+went > 0 && (latest < 0 || age < latest) {
+			latest, t.peer = age, c.Peer
+		}
+		kind := ports[c.Port]
+		switch {
+		case c.HalfClosed, kind == portDead:
+		case owed(c, seen, came, went):
+			// OwedFor starts with the age of the last data that came: the request has waited at least so long.
+			n.OwedFor = max(was.OwedFor+elapsed, c.SinceReceived)
+			if !seen || was.OwedFor == 0 {
+				n.OwedFor = max(c.SinceReceived, 1)
+			}
+			who := fmt.Sprintf("%s has waited %s for an answer on port %d", c.Peer, n.OwedFor.Round(time.Millisecond), c.Port)
+			if t.owed == "" {
+				t.owed = who
+			}
+			if n.OwedFor >= owedLimit {
+				t.soft = append(t.soft, Because{Code: ConnectionActive, Detail: who})
+			}
+		case went > 0 && c.SinceReceived-c.SinceSent >= owedLimit:
+			t.soft = append(t.soft, Because{Code: ConnectionActive, Detail: fmt.Sprintf("%s is being sent an answer on port %d (%d bytes since the last look)", c.Peer, c.Port, went)})
+		case came+went > 0 && kind == portUnreadable:
+			t.soft = append(t.soft, Because{Code: ConnectionActive, Detail: fmt.Sprintf("%s moved %d bytes on port %d, whose server cannot be read", c.Peer, came+went, c.Port)})
+		}
+		next = append(next, n)
+	}
+	t.bytes = Known(total)
+	slices.SortFunc(next, func(a, b ConnectionState) int {
+		switch {
+		case a.Cookie < b.Cookie:
+			return -1
+		case a.Cookie > b.Cookie:
+			return 1
+		}
+		return 0
+	})
+	return next, t
+}
+
+func owed(c Connection, seen bool, came, went uint64) bool {
+	if c.Received == 0 {
+		return false
+	}
+	return c.Sent == 0 || c.SinceReceived < c.SinceSent || seen && came > 0 && went == 0
+}
+
+func find(sorted []ConnectionState, cookie uint64) (ConnectionState, bool) {
+	i, ok := slices.BinarySearchFunc(sorted, cookie, func(c ConnectionState, k uint64) int {
+		switch {
+		case c.Cookie < k:
+			return -1
+		case c.Cookie > k:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return ConnectionState{}, false
+	}
+	return sorted[i], true
+}

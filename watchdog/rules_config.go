@@ -1,0 +1,60 @@
+package watchdog
+
+import "time"
+
+// ThresholdMode says how the GPU utilisation that counts as work is found.
+type ThresholdMode uint8
+
+// The modes of IDLE_THRESHOLD.
+const (
+	// ThresholdAuto: 5 % until the noise floor has been measured on this pod, then just above that floor, in 3 to 7 %.
+	ThresholdAuto ThresholdMode = iota
+	// ThresholdFixed: the number that was given.
+	ThresholdFixed
+	// ThresholdDynamic: a tenth of the mean of the last ten looks, at least 3 %.
+	ThresholdDynamic
+)
+
+// Rules is what Decide goes by; it is fixed while the watchdog runs. Every duration must be positive or zero.
+type Rules struct {
+	// CheckInterval is the planned distance of two looks.
+	CheckInterval time.Duration
+	// StartupTimeout: a server that is not ready by then is no longer "loading".
+	StartupTimeout time.Duration
+	// BrokenLimit: for so long may a source fail, or a sign of work stand still, before it stops counting.
+	BrokenLimit time.Duration
+	// MinRuntime: no stop before the server has been ready for that long.
+	MinRuntime time.Duration
+	// WarnBefore: a stop is announced that long before it comes, at most half the threshold; 0 is no announcement.
+	WarnBefore time.Duration
+	// Threshold is the policy: how long idleness must last for a stop to pay.
+	Threshold func(Quote) time.Duration
+
+	GPUMode ThresholdMode
+	// GPUPercent is the threshold of ThresholdFixed.
+	GPUPercent float64
+
+	// Armed: there is something that can stop this pod. Unarmed says why not.
+	Armed   bool
+	Unarmed string
+	// Refused says why this pod must not be stopped at all (serverless worker); empty where it may.
+	Refused string
+}
+
+const (
+	// minuteOfFailure: an outage shorter than this is not worth a person's attention.
+	minuteOfFailure = time.Minute
+	// proofWait: a pod that is still here so long after the provider accepted its stop was not stopped.
+	proofWait = 30 * time.Second
+	// retryFirst and retryMost bound the distance of two attempts to stop; it doubles in between.
+	retryFirst = 5 * time.Second
+	retryMost  = 5 * time.Minute
+	// clockStepLimit: a wall clock that moves so far against the monotonic one was set, or the machine was suspended.
+	clockStepLimit = 5 * time.Second
+	// owedLimit: a scrape or health check is owed for milliseconds; what has been owed for a second is a request.
+	owedLimit = time.Second
+	// quietCPU: above half a core, something is being computed.
+	quietCPU = 0.5
+	// breakEvenShift: a threshold is chosen anew within a gap when B has moved by that share.
+	breakEvenShift = 0.05
+)
