@@ -1,0 +1,127 @@
+package collector
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
+)
+
+// gpuSource, socketSource, hostSource and ServerSource are what this package asks of the outside world.
+type (
+	gpuSource interface {
+		Read(ctx context.Context) watchdog.GPU
+	}
+	socketSource interface {
+		Read(ctx context.Context) watchdog.Sockets
+	}
+	hostSource interface {
+		Read(ctx context.Context, elapsed time.Duration) watchdog.Host
+	}
+	// ServerSource reads one server, or says that it was not asked.
+	ServerSource interface {
+		Read(ctx context.Context) watchdog.Server
+		Skipped() watchdog.Server
+	}
+)
+
+// Served is one server and the port by which the socket table knows it, 0 where it is on another machine.
+type Served struct {
+	Source ServerSource
+	Port   uint16
+}
+
+// leanEvery is how often servers are still read while GPU or sockets alone prove work.
+const leanEvery = 15 * time.Second
+
+// witnessTime is how long the servers wait for GPU and sockets to prove that they need not be asked.
+const witnessTime = 50 * time.Millisecond
+
+// Collector takes looks. It is not safe for concurrent use: there is one look at a time.
+type Collector struct {
+	GPU     gpuSource
+	Sockets socketSource
+	Host    hostSource
+	Servers []Served
+
+	lastFull time.Time
+	lastLook time.Time
+}
+
+// Ask is what one look is wanted for.
+type Ask struct {
+	// Lean: the last window was work that GPU or sockets proved, so the servers may be spared if they prove it again.
+	Lean bool
+	// GPUThreshold is the utilisation, in percent, that proves work.
+	GPUThreshold float64
+}
+
+// Look reads every source. It returns when all have answered or ctx ends; sources honour ctx themselves.
+func (c *Collector) Look(ctx context.Context, ask Ask) watchdog.Snapshot {
+	now := time.Now()
+	elapsed := time.Duration(0)
+	if !c.lastLook.IsZero() {
+		elapsed = now.Sub(c.lastLook)
+	}
+	c.lastLook = now
+	var s watchdog.Snapshot
+	var witnesses, all sync.WaitGroup
+	start := func(group *sync.WaitGroup, read func()) {
+		group.Add(1)
+		all.Go(func() { defer group.Done(); read() })
+	}
+	var host sync.WaitGroup
+	start(&witnesses, func() { s.GPU = c.GPU.Read(ctx) })
+	start(&witnesses, func() { s.Sockets = c.Sockets.Read(ctx) })
+	start(&host, func() { s.Host = c.Host.Read(ctx, elapsed) })
+
+	spare := ask.Lean && now.Sub(c.lastFull) < leanEvery && waited(&witnesses, witnessTime) && proven(s, ask.GPUThreshold)
+	if !spare {
+		c.lastFull = now
+	}
+	s.Servers = make([]watchdog.Server, len(c.Servers))
+	for i, served := range c.Servers {
+		if spare {
+			s.Servers[i] = served.Source.Skipped()
+		} else {
+			all.Go(func() { s.Servers[i] = served.Source.Read(ctx) })
+		}
+	}
+	all.Wait()
+	for i, served := range c.Servers {
+		s.Servers[i].Port = served.Port
+	}
+	return s
+}
+
+// waited waits for the group, at most so long, and says whether it is done.
+func waited(group *sync.WaitGroup, atMost time.Duration) bool {
+	done := make(chan struct{})
+	go func() { group.Wait(); close(done) }()
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// proven says that GPU or sockets show work without any page: a sample at the threshold, or an answer being streamed.
+func proven(s watchdog.Snapshot, threshold float64) bool {
+	for _, d := range s.GPU.Devices {
+		for _, percent := range d.Samples {
+			if float64(percent) >= threshold {
+				return true
+			}
+		}
+	}
+	for _, c := range s.Sockets.Connections {
+		if !c.HalfClosed && c.Received > 0 && c.SinceReceived-c.SinceSent >= time.Second && c.SinceSent < time.Second {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,100 @@
+package memory
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
+)
+
+// Schema is the version of the file's layout.
+const Schema = 1
+
+// MaxBytes bounds the file.
+const MaxBytes = 64 << 10
+
+// Contents is the file.
+type Contents struct {
+	Schema  int       `json:"schema"`
+	Version string    `json:"version"`
+	Name    string    `json:"name"`
+	SavedAt time.Time `json:"saved_at"`
+	// Writer is random for each process: it tells a second pod on the same volume from ourselves.
+	Writer string            `json:"writer"`
+	State  watchdog.State    `json:"state"`
+	Starts []costmodel.Start `json:"starts"`
+	// Stop is the last stop that was asked for; its proof is that another start reads it.
+	Stop *Stop `json:"stop"`
+}
+
+// Stop is a stop that was asked for.
+type Stop struct {
+	RequestedAt time.Time `json:"requested_at"`
+	StartID     string    `json:"start_id"`
+	Target      string    `json:"target"`
+	Rung        string    `json:"rung"`
+	// Result is asked, accepted, refused or overtaken.
+	Result string `json:"result"`
+	Detail string `json:"detail"`
+	// Reason and the two costs are why: what idling had cost, and what a cold start costs.
+	Reason       string                    `json:"reason"`
+	IdleFor      time.Duration             `json:"idle_ns"`
+	ColdStartUSD watchdog.Maybe[float64]   `json:"cold_start_usd"`
+	BreakEven    time.Duration             `json:"break_even_ns"`
+	ProvenAt     watchdog.Maybe[time.Time] `json:"proven_at"`
+}
+
+// Decode reads a file. Anything that is not whole and sensible is an error: half a memory is worse than none.
+func Decode(b []byte) (Contents, error) {
+	var c Contents
+	if len(b) > MaxBytes {
+		return Contents{}, fmt.Errorf("it has %d bytes, at most %d are read", len(b), MaxBytes)
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return Contents{}, err
+	}
+	if c.Schema != Schema {
+		return Contents{}, fmt.Errorf("its schema is %d, this version reads %d", c.Schema, Schema)
+	}
+	for _, d := range []time.Duration{c.State.Idle, c.State.BrokenFor, c.State.Threshold, c.State.ReadyFor, c.State.Attempt.For, c.State.Attempt.RetryIn} {
+		if d < 0 {
+			return Contents{}, errors.New("a duration in it is negative")
+		}
+	}
+	for _, s := range c.Starts {
+		if s.Ready < 0 || s.FirstToken < 0 {
+			return Contents{}, errors.New("a measured start in it is negative")
+		}
+	}
+	if c.State.Attempt.Phase > watchdog.StopWouldHave || c.State.Activity > watchdog.Quiet || c.State.Attempt.Tries < 0 {
+		return Contents{}, errors.New("a state in it is not one of those that exist")
+	}
+	return c, nil
+}
+
+// Encode writes the contents, within MaxBytes: noise floors, which are soon measured again, give way first, and then
+// the older starts.
+func Encode(c Contents) ([]byte, error) {
+	c.Schema = Schema
+	c.Starts = costmodel.KeepStarts(c.Starts)
+	for range 4 {
+		b, err := json.Marshal(c)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) <= MaxBytes {
+			return b, nil
+		}
+		devices := make([]watchdog.DeviceState, len(c.State.Devices))
+		for i, d := range c.State.Devices {
+			d.Floor, d.FloorFor = nil, 0
+			devices[i] = d
+		}
+		c.State.Devices = devices
+		c.Starts = c.Starts[len(c.Starts)/2:]
+	}
+	return nil, fmt.Errorf("the memory does not fit into %d bytes: %d servers, %d GPUs", MaxBytes, len(c.State.Servers), len(c.State.Devices))
+}
