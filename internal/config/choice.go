@@ -1,0 +1,121 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// Policy names the rule that chooses the idle limit.
+type Policy string
+
+// The policies of this version.
+const (
+	PolicyAuto      Policy = "auto"
+	PolicyBreakEven Policy = "breakeven"
+	PolicySeed      Policy = "seed"
+	PolicyFixed     Policy = "fixed"
+)
+
+// Computed says that the policy computes its limit and does not play IDLE_LIMIT.
+func (p Policy) Computed() bool { return p == PolicyAuto || p == PolicyBreakEven }
+
+// LogLevel is the least severe level that is written.
+type LogLevel string
+
+// The levels.
+const (
+	LogDebug LogLevel = "debug"
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)
+
+// LogFormat is how log lines look.
+type LogFormat string
+
+// The formats.
+const (
+	LogJSON    LogFormat = "json"
+	LogConsole LogFormat = "console"
+)
+
+// StopTargets are the ways to stop the pod in the order in which they are tried. None means auto: RunPod's API on a
+// RunPod pod, nothing elsewhere.
+type StopTargets []string
+
+// StopRunpod is the only target of this version.
+const StopRunpod = "runpod"
+
+func (t StopTargets) String() string {
+	if len(t) == 0 {
+		return "auto"
+	}
+	return strings.Join(t, ",")
+}
+
+func parseStopTargets(s string) (any, error) {
+	if s == "auto" {
+		return StopTargets(nil), nil
+	}
+	var (
+		targets StopTargets
+		bad     flaws
+	)
+	for _, part := range list(s) {
+		switch {
+		case part == "":
+			bad = append(bad, flaw{s, emptyPart})
+		case part == "auto":
+			bad = append(bad, flaw{s, "auto stands alone; write auto, or the targets themselves: runpod"})
+		case part != StopRunpod:
+			bad = append(bad, flaw{part, notOneOf(part, []string{"auto", StopRunpod})})
+		case slices.Contains(targets, part):
+			bad = append(bad, flaw{part, "is named twice; name each target once"})
+		default:
+			targets = append(targets, part)
+		}
+	}
+	if len(bad) > 0 {
+		return nil, bad
+	}
+	return targets, nil
+}
+
+// choice makes a parser for a closed set of words.
+func choice[T ~string](words ...T) func(string) (any, error) {
+	names := make([]string, len(words))
+	for i, w := range words {
+		names[i] = string(w)
+	}
+	return func(s string) (any, error) {
+		if slices.Contains(names, s) {
+			return T(s), nil
+		}
+		return nil, wrong(s, "%s", notOneOf(s, names))
+	}
+}
+
+func notOneOf(s string, names []string) string {
+	meant := nearest(s, names)
+	for _, n := range names {
+		if len(s) >= 3 && (strings.HasPrefix(n, s) || strings.HasPrefix(s, n)) { // warning for warn
+			meant = n
+		}
+	}
+	if meant != "" {
+		return "is not known to this version; did you mean " + meant + "?"
+	}
+	return "is not known to this version; write one of " + strings.Join(names, ", ")
+}
+
+const emptyPart = "has an empty part between commas; remove the comma that is too many"
+
+// list splits at commas and trims each part. Nobody needs more than maxParts, so the rest is not split any further.
+func list(s string) []string {
+	const maxParts = 256
+	parts := strings.SplitN(s, ",", maxParts)
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return parts
+}
