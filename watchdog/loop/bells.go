@@ -1,0 +1,52 @@
+package loop
+
+import (
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
+)
+
+// ringAgain is how often an alarm that stands is logged again.
+const ringAgain = 5 * time.Minute
+
+// bells logs each alarm when it is raised, again every five minutes while it stands, and once when it is over.
+type bells struct {
+	rung map[string]time.Time
+}
+
+func (b *bells) ring(log *zap.Logger, alarms []watchdog.Alarm, at time.Time) {
+	if b.rung == nil {
+		b.rung = map[string]time.Time{}
+	}
+	standing := make([]string, 0, len(alarms))
+	for _, a := range alarms {
+		standing = append(standing, a.Code)
+		if last, ok := b.rung[a.Code]; ok && at.Sub(last) < ringAgain {
+			continue
+		}
+		b.rung[a.Code] = at
+		log.Warn("alarm", zap.String("alarm", a.Code), zap.String("detail", a.Text))
+	}
+	for code := range b.rung {
+		if !slices.Contains(standing, code) {
+			delete(b.rung, code)
+			log.Info("alarm over", zap.String("alarm", code))
+		}
+	}
+}
+
+// evidence writes the four words of the decision line.
+type evidence watchdog.Evidence
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (e evidence) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("vllm", e.VLLM)
+	enc.AddString("gpu", e.GPU)
+	enc.AddString("sockets", e.Sockets)
+	enc.AddString("host", e.Host)
+	return nil
+}

@@ -1,0 +1,175 @@
+package loop
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gpu-watchdog/gpu-watchdog/collector"
+	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/memory"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
+)
+
+// fakePod is a pod whose server is idle unless the test says otherwise, by the time since its beginning.
+type fakePod struct {
+	mu     sync.Mutex
+	began  time.Time
+	tokens float64
+	// busy says whether a request is running at that age of the pod.
+	busy  func(age time.Duration) bool
+	looks []time.Duration
+	asks  []collector.Ask
+}
+
+func (p *fakePod) Look(_ context.Context, ask collector.Ask) watchdog.Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	age := time.Since(p.began)
+	p.looks, p.asks = append(p.looks, age), append(p.asks, ask)
+	running := 0.0
+	if p.busy != nil && p.busy(age) {
+		running = 1
+		p.tokens += 10
+	}
+	return watchdog.Snapshot{
+		Servers: []watchdog.Server{{
+			URL: "http://127.0.0.1:8000", Port: 8000, Outcome: watchdog.OutcomeAnswered, Health: watchdog.HealthOK, EngineSeries: true,
+			Engines: []watchdog.Engine{{ID: "0", Running: watchdog.Known(running), Waiting: watchdog.Known(0.0),
+				Counters: watchdog.Counters{watchdog.GenerationTokens: watchdog.Known(p.tokens)}}},
+		}},
+		GPU: watchdog.GPU{State: watchdog.SourceOK, Devices: []watchdog.Device{{UUID: "GPU-0", State: watchdog.SourceOK,
+			Rate: watchdog.Known(0.0), Samples: []uint8{0, 0, 0}}}},
+		Sockets: watchdog.Sockets{State: watchdog.SourceOK, Listening: []uint16{8000}},
+		Host:    watchdog.Host{State: watchdog.SourceOK, CPUCores: watchdog.Known(0.02)},
+	}
+}
+
+func (p *fakePod) lookAges() []time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]time.Duration(nil), p.looks...)
+}
+
+// fakeProvider takes stop requests.
+type fakeProvider struct {
+	mu     sync.Mutex
+	began  time.Time
+	asked  []time.Duration
+	answer watchdog.StopReport
+	takes  time.Duration
+	ended  []error
+}
+
+func (p *fakeProvider) Stop(ctx context.Context) watchdog.StopReport {
+	p.mu.Lock()
+	p.asked = append(p.asked, time.Since(p.began))
+	p.mu.Unlock()
+	if p.takes > 0 {
+		select {
+		case <-ctx.Done():
+			p.mu.Lock()
+			p.ended = append(p.ended, ctx.Err())
+			p.mu.Unlock()
+			return watchdog.StopReport{Phase: watchdog.StopRefused, Detail: "abandoned"}
+		case <-time.After(p.takes):
+		}
+	}
+	return p.answer
+}
+
+func (p *fakeProvider) times() []time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]time.Duration(nil), p.asked...)
+}
+
+// fakeMemory keeps what was saved last.
+type fakeMemory struct {
+	mu   sync.Mutex
+	last memory.Contents
+	hung bool
+}
+
+func (m *fakeMemory) Save(c memory.Contents, _ bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last = c
+}
+
+func (m *fakeMemory) Flush(ctx context.Context) error {
+	if m.hung {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (m *fakeMemory) Warning() string { return "" }
+
+func (m *fakeMemory) kept() memory.Contents {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last
+}
+
+// stage is one loop with all its fakes: an armed RunPod pod at 1.50 $/h that stops after a minute of idleness and warns
+// 10 s before.
+type stage struct {
+	loop     *Loop
+	pod      *fakePod
+	provider *fakeProvider
+	memory   *fakeMemory
+	logs     *observer.ObservedLogs
+}
+
+func newStage(change func(*Config)) *stage {
+	core, logs := observer.New(zapcore.DebugLevel)
+	now := time.Now()
+	st := &stage{
+		pod:      &fakePod{began: now},
+		provider: &fakeProvider{began: now, answer: watchdog.StopReport{Phase: watchdog.StopAccepted, Target: "runpod", Rung: "v2_action"}},
+		memory:   &fakeMemory{},
+		logs:     logs,
+	}
+	c := Config{
+		Rules: &watchdog.Rules{
+			CheckInterval: 5 * time.Second, StartupTimeout: 30 * time.Minute, BrokenLimit: 30 * time.Minute,
+			WarnBefore: 10 * time.Second, Armed: true,
+			Threshold: costmodel.Policy{Name: costmodel.Fixed, IdleLimit: time.Minute, CheckInterval: 5 * time.Second}.Threshold,
+		},
+		Identity: Identity{Name: "pod", StartID: "start-1", Policy: costmodel.Fixed, Armed: true, Target: Target{Kind: "runpod", ID: "abc", Action: "stop"}},
+		Looker:   st.pod, Stopper: st.provider, Memory: st.memory,
+		Tariff:    costmodel.Tariff{Penalty: costmodel.Penalty{Factor: 10}},
+		Price:     watchdog.Known(1.5),
+		ColdStart: 3 * time.Minute, ColdStartUnseen: 30 * time.Second,
+		Log: zap.New(core),
+	}
+	if change != nil {
+		change(&c)
+	}
+	st.loop = New(c)
+	return st
+}
+
+// run runs the loop for so long of the bubble's time.
+func (st *stage) run(t *testing.T, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	st.loop.Run(ctx)
+}
+
+// decisions are the logged decision lines, as field maps.
+func (st *stage) decisions() []map[string]any {
+	var out []map[string]any
+	for _, e := range st.logs.FilterMessage("decision").All() {
+		out = append(out, e.ContextMap())
+	}
+	return out
+}

@@ -1,0 +1,122 @@
+package loop
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/memory"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
+)
+
+// attempt is the one stop that may be under way, beside the ticks. Its zero value is ready to use.
+type attempt struct {
+	mu       sync.Mutex
+	group    sync.WaitGroup
+	busy     bool
+	abandon  context.CancelFunc
+	reports  []watchdog.StopReport
+	accepted time.Time
+}
+
+// begin climbs the ladder in a goroutine of its own. ctx ends it; so does cancel.
+func (a *attempt) begin(ctx context.Context, s stopper) {
+	ctx, cancel := context.WithCancel(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.busy, a.abandon = true, cancel
+	a.reports = append(a.reports, watchdog.StopReport{Phase: watchdog.StopAsked})
+	a.group.Go(func() {
+		defer cancel()
+		report := s.Stop(ctx)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.busy, a.abandon = false, nil
+		a.reports = append(a.reports, report)
+		if report.Phase == watchdog.StopAccepted && a.accepted.IsZero() {
+			a.accepted = time.Now()
+		}
+	})
+}
+
+// news is the oldest report that the core has not seen.
+func (a *attempt) news() (report watchdog.StopReport) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.reports) > 0 {
+		report = a.reports[0]
+		a.reports = a.reports[1:]
+	}
+	return report
+}
+
+func (a *attempt) running() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.busy
+}
+
+// cancel ends an attempt that work has overtaken: the rungs that were not tried yet stay untried.
+func (a *attempt) cancel() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.abandon != nil {
+		a.abandon()
+	}
+}
+
+func (a *attempt) wait() {
+	a.cancel()
+	a.group.Wait()
+}
+
+// sinceAccepted is how long ago the first stop was accepted that is not proven yet.
+func (a *attempt) sinceAccepted(now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.accepted.IsZero() {
+		return 0
+	}
+	return now.Sub(a.accepted)
+}
+
+// finalLook looks twice more, at least a second apart. Only if both looks positively find quiet is the stop asked for;
+// the memory is brought to safety before, so that nothing lies between the last look and the request.
+func (l *Loop) finalLook(ctx context.Context) {
+	l.openStop()
+	if l.step(ctx, true).Act {
+		timer := time.NewTimer(finalApart)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+			if d := l.step(ctx, true); d.Act && ctx.Err() == nil {
+				l.Log.Info("stop requested", zap.String("target", l.Identity.Target.Kind), zap.String("pod", l.Identity.Target.ID),
+					zap.String("reason", string(d.Reason())), zap.Float64("idle_seconds", d.Idle.Seconds()), zap.Bool("dry_run", l.Identity.DryRun))
+				l.stopping.begin(ctx, l.Stopper)
+				return
+			}
+		}
+		timer.Stop()
+	}
+	l.kept.Stop = l.stopBefore
+	l.keep(false)
+}
+
+// openStop writes down that a stop is about to be asked for, and waits for the disk, but not long: a disk that hangs
+// must not keep a pod alive.
+func (l *Loop) openStop() {
+	d := l.Latest().Decision
+	l.stopBefore = l.kept.Stop
+	l.kept.Stop = &memory.Stop{
+		RequestedAt: d.At, StartID: l.Identity.StartID, Target: l.Identity.Target.Kind, Result: "asked",
+		Reason: string(d.Reason()), IdleFor: d.Idle, ColdStartUSD: d.Quote.ColdStartUSD, BreakEven: d.Quote.BreakEven,
+	}
+	l.keep(true)
+	flush, cancel := context.WithTimeout(context.Background(), flushMost)
+	defer cancel()
+	if err := l.Memory.Flush(flush); err != nil {
+		l.Log.Warn("stop goes on without its memory", zap.Error(err))
+	}
+}
