@@ -42,6 +42,7 @@ func TestUnknownVariables(t *testing.T) {
 		"WATCHDOG_CHECK_INTERVALL":              "did you mean WATCHDOG_CHECK_INTERVAL?",
 		"WATCHDOG_CHEKC_INTERVAL":               "did you mean WATCHDOG_CHECK_INTERVAL?",
 		"WATCHDOG_INTERVAL":                     "did you mean WATCHDOG_CHECK_INTERVAL?",
+		"WATCHDOG_DRI":                          "did you mean WATCHDOG_DIR?",
 		"WATCHDOG_DRYRUN":                       "did you mean WATCHDOG_DRY_RUN?",
 		"WATCHDOG_dry_run":                      "did you mean WATCHDOG_DRY_RUN?",
 		"WATCHDOG_VLLM_URL":                     "did you mean WATCHDOG_VLLM_URLS?",
@@ -219,12 +220,24 @@ func TestProblemsAreClipped(t *testing.T) {
 	}
 }
 
-func TestOrderOfTheEnvironmentDoesNotMatter(t *testing.T) {
-	lines := []string{"WATCHDOG_ZZZ=1", "WATCHDOG_AAA=1", "WATCHDOG_PRICE=x", "WATCHDOG_DRY_RUN=x", "WATCHDOG_STOP=x"}
-	_, err := Load(lines, options())
-	slices.Reverse(lines)
-	_, reversed := Load(lines, options())
-	if diff := cmp.Diff(err.Error(), reversed.Error()); diff != "" {
-		t.Errorf("two orders, two messages:\n%s", diff)
+// TestProblemsHaveTheOrderOfTheFields mixes mistakes that are found while reading, parsing and validating.
+func TestProblemsHaveTheOrderOfTheFields(t *testing.T) {
+	lines := []string{
+		"WATCHDOG_ZZZ=1", "WATCHDOG_LOG_LEVEL=x", "WATCHDOG_AAA=1", "WATCHDOG_CHECK_INTERVAL=1ms",
+		"WATCHDOG_RUNPOD_API_KEY_FILE=x", "WATCHDOG_PRICE=x", "WATCHDOG_NAME=..",
+	}
+	want := []string{
+		"WATCHDOG_NAME", "WATCHDOG_CHECK_INTERVAL", "WATCHDOG_PRICE", "WATCHDOG_RUNPOD_API_KEY_FILE", "WATCHDOG_LOG_LEVEL",
+		"WATCHDOG_AAA", "WATCHDOG_ZZZ",
+	}
+	for range 2 {
+		var got []string
+		for _, p := range refused(t, lines, options()) {
+			got = append(got, p.Variable)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		slices.Reverse(lines)
 	}
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"math"
 	"strconv"
 	"strings"
 
@@ -22,7 +21,7 @@ func parseDecimal(s string) (float64, bool) {
 		}
 	}
 	f, err := strconv.ParseFloat(s, 64)
-	return f, err == nil && !math.IsInf(f, 0)
+	return f, err == nil // out of range is an error too
 }
 
 // parseBool accepts what Go accepts.

@@ -60,7 +60,7 @@ func format(v any) string {
 func (c Config) Hash() string {
 	h := sha256.New()
 	for _, r := range c.Table() {
-		fmt.Fprintf(h, "%s=%q\n", r.Variable, r.Value)
+		_, _ = fmt.Fprintf(h, "%s=%q\n", r.Variable, r.Value) // a hash never fails
 	}
 	return hex.EncodeToString(h.Sum(nil)[:4])
 }

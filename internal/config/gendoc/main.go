@@ -65,17 +65,9 @@ func readComments(path string) ([]comment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the fields of Config: %w", err)
 	}
-	object := file.Scope.Lookup("Config") //nolint:staticcheck // one file, no packages to resolve
-	if object == nil {
-		return nil, errors.New("read the fields of Config: " + path + " declares no Config")
-	}
-	spec, ok := object.Decl.(*ast.TypeSpec)
-	if !ok {
-		return nil, errors.New("read the fields of Config: Config is no type")
-	}
-	structure, ok := spec.Type.(*ast.StructType)
-	if !ok {
-		return nil, errors.New("read the fields of Config: Config is no struct")
+	structure, err := findConfig(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the fields of Config in %s: %w", path, err)
 	}
 	var all []comment
 	for _, f := range structure.Fields.List {
@@ -89,6 +81,24 @@ func readComments(path string) ([]comment, error) {
 		all = append(all, comment{f.Names[0].Name, text})
 	}
 	return all, nil
+}
+
+func findConfig(file *ast.File) (*ast.StructType, error) {
+	for _, decl := range file.Decls {
+		group, ok := decl.(*ast.GenDecl)
+		if !ok {
+			continue
+		}
+		for _, spec := range group.Specs {
+			if t, ok := spec.(*ast.TypeSpec); ok && t.Name.Name == "Config" {
+				if structure, ok := t.Type.(*ast.StructType); ok {
+					return structure, nil
+				}
+				return nil, errors.New("it is no struct")
+			}
+		}
+	}
+	return nil, errors.New("it is not declared")
 }
 
 func writeMeanings(fields []comment) ([]byte, error) {

@@ -52,8 +52,8 @@ func TestDocumentHasEveryVariable(t *testing.T) {
 func TestFieldWithoutCommentIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ code, says string }{
 		"no comment": {"package x\ntype Config struct {\n\tA int `env:\"A\"`\n}\n", "field A of Config has no comment"},
-		"no Config":  {"package x\n", "declares no Config"},
-		"no struct":  {"package x\ntype Config int\n", "is no struct"},
+		"no Config":  {"package x\n", "it is not declared"},
+		"no struct":  {"package x\ntype Config int\n", "it is no struct"},
 		"no Go":      {"nonsense", "read the fields of Config"},
 	} {
 		path := filepath.Join(t.TempDir(), "config.go")
