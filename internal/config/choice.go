@@ -16,8 +16,16 @@ const (
 	PolicyFixed     Policy = "fixed"
 )
 
-// Computed says that the policy computes its limit and does not play IDLE_LIMIT.
-func (p Policy) Computed() bool { return p == PolicyAuto || p == PolicyBreakEven }
+// InForce is the policy that is played: auto is fixed where somebody chose an IDLE_LIMIT, else breakeven.
+func (c Config) InForce() Policy {
+	switch {
+	case c.Policy != PolicyAuto:
+		return c.Policy
+	case c.IdleLimit.Set:
+		return PolicyFixed
+	}
+	return PolicyBreakEven
+}
 
 // LogLevel is the least severe level that is written.
 type LogLevel string

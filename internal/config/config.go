@@ -56,18 +56,19 @@ type Config struct {
 
 	// How the idle time that leads to a stop is chosen. `breakeven`: the time after which idling has cost as much as a
 	// cold start, computed from price, cold start and its penalty. `fixed`: WATCHDOG_IDLE_LIMIT. `seed`: the rule of the
-	// project's first document, which counts checks. `auto`: breakeven.
+	// project's first document, which counts checks. `auto`: fixed where WATCHDOG_IDLE_LIMIT is set, else breakeven.
 	Policy Policy `env:"POLICY" envDefault:"auto" type:"auto, breakeven, seed, or fixed"`
 
-	// Idle time that leads to a stop under WATCHDOG_POLICY `fixed` and `seed`; refused with the policies that compute
-	// it. A duration above 0 (`10m`), or a bare whole number of checks (`12` is one minute at an interval of 5s).
+	// Idle time that leads to a stop under WATCHDOG_POLICY `fixed` and `seed`; setting it makes `auto` fixed, and
+	// contradicts `breakeven`. A duration above 0 (`10m`), or a bare whole number of checks (`12` is one minute at an interval of 5s).
 	IdleLimit IdleLimit `env:"IDLE_LIMIT" envDefault:"10m" type:"duration > 0, or a number of checks"`
 
 	// The shortest idle time that a computed limit may ask for, so that a cheap cold start does not stop the pod in
 	// every pause.
 	IdleMin time.Duration `env:"IDLE_MIN" envDefault:"5m" type:"duration" min:"0s"`
 
-	// The longest idle time that a computed limit may ask for; `0` sets no bound. Not below WATCHDOG_IDLE_MIN.
+	// The longest idle time that a computed limit may ask for; `0` sets no bound. Not below a WATCHDOG_IDLE_MIN that was
+	// set; its default gives way.
 	IdleMax time.Duration `env:"IDLE_MAX" envDefault:"0" type:"duration" min:"0s"`
 
 	// The pod is not stopped within this time of the server's first readiness, however idle it is.

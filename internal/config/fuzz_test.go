@@ -81,7 +81,7 @@ func inRange(t *testing.T, c Config) {
 	holds(c.CheckInterval >= 100*time.Millisecond && c.CheckInterval <= year, "CHECK_INTERVAL", c.CheckInterval)
 	holds(c.IdleMax == 0 || c.IdleMin <= c.IdleMax, "IDLE_MAX", c.IdleMax)
 	if c.IdleLimit.Set {
-		holds(c.Policy == PolicyFixed || c.Policy == PolicySeed, "POLICY", c.Policy)
+		holds(c.InForce() == PolicyFixed || c.InForce() == PolicySeed, "POLICY", c.Policy)
 		holds(c.IdleMax == 0 || c.IdleLimit.Resolve(c.CheckInterval) <= c.IdleMax, "IDLE_LIMIT", c.IdleLimit)
 	}
 	for what, usd := range map[string]float64{"PRICE": c.Price.Or(0), "STORAGE_RUNNING": c.StorageRunning, "STORAGE_STOPPED": c.StorageStopped, "penalty": c.ColdStartPenalty.USD, "factor": c.ColdStartPenalty.Factor} {

@@ -131,12 +131,13 @@ func TestContradictions(t *testing.T) {
 		variable string
 		says     []string // one problem each
 	}{
-		{"limit under auto", []string{"WATCHDOG_IDLE_LIMIT=10m"}, limit, []string{"set WATCHDOG_POLICY=fixed, or unset WATCHDOG_IDLE_LIMIT"}},
+		{"limit under auto", []string{"WATCHDOG_IDLE_LIMIT=10m"}, "", nil},
 		{"limit under breakeven", []string{"WATCHDOG_IDLE_LIMIT=10m", "WATCHDOG_POLICY=breakeven"}, limit, []string{"WATCHDOG_POLICY=breakeven"}},
 		{"limit under fixed", []string{"WATCHDOG_IDLE_LIMIT=1m", "WATCHDOG_POLICY=fixed"}, "", nil},
 		{"limit under seed", []string{"WATCHDOG_IDLE_LIMIT=3", "WATCHDOG_POLICY=seed"}, "", nil},
 		{"limit beside a mistaken policy", []string{"WATCHDOG_IDLE_LIMIT=3", "WATCHDOG_POLICY=other"}, "WATCHDOG_POLICY", []string{"not known"}},
-		{"max below the default min", []string{"WATCHDOG_IDLE_MAX=2m"}, most, []string{"is below WATCHDOG_IDLE_MIN (5m, default)"}},
+		{"max below the default min", []string{"WATCHDOG_IDLE_MAX=2m"}, "", nil},
+		{"max below a min that was set", []string{"WATCHDOG_IDLE_MAX=2m", "WATCHDOG_IDLE_MIN=5m"}, most, []string{"is below WATCHDOG_IDLE_MIN (5m, environment)"}},
 		{"max equal to min", []string{"WATCHDOG_IDLE_MAX=5m"}, "", nil},
 		{"min above no max", []string{"WATCHDOG_IDLE_MIN=5h"}, "", nil},
 		{"limit below min", []string{"WATCHDOG_IDLE_LIMIT=1m", "WATCHDOG_POLICY=fixed", "WATCHDOG_IDLE_MIN=2m"}, limit, []string{"is below WATCHDOG_IDLE_MIN=2m;"}},
@@ -144,7 +145,7 @@ func TestContradictions(t *testing.T) {
 		{"limit above max", []string{"WATCHDOG_IDLE_LIMIT=11m", "WATCHDOG_POLICY=seed", "WATCHDOG_IDLE_MAX=10m"}, limit, []string{"is above WATCHDOG_IDLE_MAX=10m;"}},
 		{"checks below min", []string{"WATCHDOG_IDLE_LIMIT=11", "WATCHDOG_POLICY=fixed", "WATCHDOG_IDLE_MIN=1m"}, limit, []string{"(11 checks are 55s)"}},
 		{"checks of another interval", []string{"WATCHDOG_IDLE_LIMIT=11", "WATCHDOG_POLICY=fixed", "WATCHDOG_IDLE_MIN=1m", "WATCHDOG_CHECK_INTERVAL=6s"}, "", nil},
-		{"two at once", []string{"WATCHDOG_IDLE_LIMIT=1m", "WATCHDOG_IDLE_MIN=2m"}, limit, []string{"set WATCHDOG_POLICY=fixed", "is below WATCHDOG_IDLE_MIN"}},
+		{"two at once", []string{"WATCHDOG_IDLE_LIMIT=1m", "WATCHDOG_IDLE_MIN=2m", "WATCHDOG_POLICY=breakeven"}, limit, []string{"set WATCHDOG_POLICY=fixed", "is below WATCHDOG_IDLE_MIN"}},
 		{"default limit outside the bounds", []string{"WATCHDOG_POLICY=fixed", "WATCHDOG_IDLE_MAX=6m"}, "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

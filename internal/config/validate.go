@@ -76,6 +76,9 @@ func (l *loader) checkPaths() {
 func (l *loader) checkIdleLimit() {
 	c := &l.cfg
 	const limit, least, most = Prefix + "IDLE_LIMIT", Prefix + "IDLE_MIN", Prefix + "IDLE_MAX"
+	if l.found.good(least, most) && c.IdleMax > 0 && !c.Explicit(least) {
+		c.IdleMin = min(c.IdleMin, c.IdleMax) // a default gives way
+	}
 	if l.found.good(least, most) && c.IdleMax > 0 && c.IdleMin > c.IdleMax {
 		l.found.add(most, l.set[most], fmt.Sprintf("is below %s (%s, %s); raise the one or lower the other",
 			least, formatDuration(c.IdleMin), c.Origin(least)))
@@ -84,7 +87,7 @@ func (l *loader) checkIdleLimit() {
 		return
 	}
 	var texts []string
-	if c.Policy.Computed() { // a mistaken policy is none
+	if c.InForce() == PolicyBreakEven { // a mistaken policy is none
 		const policy = Prefix + "POLICY"
 		texts = append(texts, fmt.Sprintf("is not used under %s=%s, which computes the limit; set %s=fixed, or unset %s",
 			policy, c.Policy, policy, limit))
