@@ -19,10 +19,10 @@ func (l *loader) warn() {
 	if floor := 3 * c.CheckInterval; c.IdleLimit.Set && c.IdleLimit.Resolve(c.CheckInterval) < floor {
 		say("%sIDLE_LIMIT=%s is shorter than three checks, which every stop takes: %s will pass", Prefix, c.IdleLimit, formatDuration(floor))
 	}
-	if c.Policy == PolicyFixed {
+	if c.InForce() == PolicyFixed {
 		for _, bound := range []string{"IDLE_MIN", "IDLE_MAX"} {
 			if c.Explicit(Prefix + bound) {
-				say("%s%s bounds computed limits only and has no effect under %sPOLICY=%s", Prefix, bound, Prefix, c.Policy)
+				say("%s%s bounds computed limits only and has no effect under %sPOLICY=%s", Prefix, bound, Prefix, c.InForce())
 			}
 		}
 	}
