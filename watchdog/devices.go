@@ -35,9 +35,16 @@ type gpus struct {
 	threshold float64
 }
 
-// devices reads the GPUs. calm says that every request-level source was quiet: only then is a floor or an idle power
-// measured, and only then can a spin be told from work.
-func (r *Rules) devices(p []DeviceState, recent []float64, g GPU, calm bool, elapsed time.Duration) ([]DeviceState, []float64, gpus) {
+// calmness says what the sources that know requests made of a window, while the GPUs are judged.
+type calmness struct {
+	// undisturbed: no server that might hide a request, and no sign of one. Only then can a spin be told from work.
+	undisturbed bool
+	// asked: the servers were asked, too. Only then is a floor or an idle power measured.
+	asked bool
+}
+
+// devices reads the GPUs.
+func (r *Rules) devices(p []DeviceState, recent []float64, g GPU, calm calmness, elapsed time.Duration) ([]DeviceState, []float64, gpus) {
 	var out gpus
 	out.threshold = r.threshold(p, recent)
 	if g.State == SourceAbsent {
@@ -63,7 +70,7 @@ func (r *Rules) devices(p []DeviceState, recent []float64, g GPU, calm bool, ela
 			out.max = Known(top)
 		}
 		mean = max(mean, average(d))
-		n = n.spin(d, calm, elapsed)
+		n = n.spin(d, calm.undisturbed, elapsed)
 		busy := top >= out.threshold
 		switch {
 		case busy && n.SpinFor >= spinTime:
@@ -75,7 +82,7 @@ func (r *Rules) devices(p []DeviceState, recent []float64, g GPU, calm bool, ela
 		case d.Gap:
 			out.missing = fmt.Sprintf("GPU %d: samples were lost between two looks", d.Index)
 		}
-		if calm {
+		if calm.undisturbed && calm.asked {
 			n = n.measure(d, top, busy, elapsed)
 		}
 		next = append(next, n)

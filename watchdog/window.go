@@ -41,7 +41,10 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 
 	n.Connections, w.traffic = r.connections(p.Connections, s.Sockets, srv.ports, s.Elapsed, p.Based)
 	w.owed = w.traffic.owed
-	calm := srv.alive > 0 && len(srv.hard)+len(srv.soft) == 0 && w.owed == "" && len(w.traffic.soft) == 0 && srv.loading == ""
+	calm := calmness{
+		undisturbed: srv.alive+srv.skipped > 0 && srv.unread == 0 && len(srv.hard)+len(srv.soft) == 0 && srv.loading == "" && w.owed == "" && len(w.traffic.soft) == 0,
+		asked:       srv.skipped == 0,
+	}
 	n.Devices, n.Recent, w.gpus = r.devices(p.Devices, p.Recent, s.GPU, calm, s.Elapsed)
 
 	hard := slices.Concat(srv.hard, w.gpus.hard)
@@ -68,7 +71,7 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	default:
 		w.activity = Quiet
 	}
-	n.GPUAloneFor = gpuAlone(p, s.Elapsed, calm && len(w.gpus.hard) > 0)
+	n.GPUAloneFor = gpuAlone(p, s.Elapsed, calm.undisturbed && len(w.gpus.hard) > 0)
 	n.OneSourceFor = oneSource(p, n, s, srv, w)
 	w.alarms = r.alarms(n, s, srv, w)
 	return n, w
@@ -84,6 +87,8 @@ func (r *Rules) missing(p, n State, s Snapshot, srv servers, w window) Because {
 		return Because{Code: ClockStep, Detail: fmt.Sprintf("this look came %s after the one before it, every %s was planned", s.Elapsed.Round(time.Millisecond), r.CheckInterval)}
 	case s.WallStep > clockStepLimit, s.WallStep < -clockStepLimit:
 		return Because{Code: ClockStep, Detail: fmt.Sprintf("the wall clock moved by %s against the monotonic one", s.WallStep.Round(time.Millisecond))}
+	case srv.skipped > 0:
+		return Because{Code: NoEvidence, Detail: "the servers were not asked in this window"}
 	case srv.baseline != "":
 		return Because{Code: NoBaseline, Detail: srv.baseline}
 	case srv.missing != "":
@@ -134,11 +139,12 @@ func gpuAlone(p State, elapsed time.Duration, alone bool) time.Duration {
 
 // servers is what all the servers say together.
 type servers struct {
-	hard, soft, notes         []Because
-	moved                     bool
-	loading, missing          string
-	baseline, down            string
-	alive                     int
+	hard, soft, notes []Because
+	moved             bool
+	loading, missing  string
+	baseline, down    string
+	// alive servers answered quiet; skipped ones were not asked; unread ones may hide requests.
+	alive, skipped, unread    int
 	running, waiting, tokens  Maybe[float64]
 	ports                     map[uint16]portKind
 	overdue, failing, foreign []string
@@ -178,8 +184,13 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 		out.loading = first(out.loading, f.loading)
 		out.missing = first(out.missing, f.missing)
 		out.baseline = first(out.baseline, f.baseline)
-		if f.quiet {
+		switch {
+		case s.Outcome == OutcomeSkipped:
+			out.skipped++
+		case f.quiet:
 			out.alive++
+		case !n.Down && s.Outcome != OutcomeRefused:
+			out.unread++
 		}
 		if n.Down {
 			out.down = first(out.down, s.URL+": "+s.Detail)
@@ -267,7 +278,7 @@ func worse(a, b string) string {
 // oneSource follows how long a single source has carried the evidence alone.
 func oneSource(p, n State, s Snapshot, srv servers, w window) time.Duration {
 	count := 0
-	for _, ok := range []bool{srv.alive > 0, n.GPU.Worked, n.Sockets.Worked} {
+	for _, ok := range []bool{srv.alive+srv.skipped > 0, n.GPU.Worked, n.Sockets.Worked} {
 		if ok {
 			count++
 		}
