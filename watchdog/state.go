@@ -112,6 +112,11 @@ type ServerState struct {
 	UnbackedFor time.Duration `json:"-"`
 }
 
+// foreign: something has answered there all the time, but never with a page of vLLM.
+func (s ServerState) foreign(r *Rules) bool {
+	return !s.Ready && s.Spoke && s.Waited >= r.StartupTimeout
+}
+
 // ServerMark is one server's counters at one moment.
 type ServerMark struct {
 	Set          bool           `json:"set"`
@@ -172,5 +177,13 @@ func Resume(stored State, startID string) State {
 		return State{StartID: startID}
 	}
 	stored.Based = false
+	switch stored.Attempt.Phase {
+	case StopAsked:
+		// It was killed while asking: the answer may have been yes, so wait for the proof, and then ask again.
+		stored.Attempt.Phase, stored.Attempt.For = StopAccepted, 0
+	case StopWouldHave:
+		// That was said by a dry run, which this process need not be.
+		stored.Attempt = Attempt{Unproven: stored.Attempt.Unproven}
+	}
 	return stored
 }
