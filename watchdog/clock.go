@@ -7,9 +7,6 @@ func (r *Rules) advance(n State, s Snapshot, w window) State {
 		n.ActivitySince = s.At
 	}
 	n.Activity = w.activity
-	if n.EverReady || len(s.Servers) == 0 {
-		n.ReadyFor += s.Elapsed
-	}
 	if w.activity != Unknown {
 		n.UnknownFor = 0
 	}

@@ -54,8 +54,6 @@ func (r *Rules) server(p ServerState, s Server, elapsed time.Duration) (ServerSt
 		n.Spoke = s.Outcome == OutcomeUnreadable || (p.Spoke && !refused)
 		if n.Waited < r.StartupTimeout {
 			f.loading = s.URL
-		} else if !n.Spoke && !(refused) {
-			f.missing = fmt.Sprintf("%s has not been ready within %s and does not answer", s.URL, r.StartupTimeout)
 		}
 	}
 	return n, f

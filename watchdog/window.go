@@ -35,8 +35,12 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	var srv servers
 	n.Servers, srv = r.servers(p.Servers, s.Servers, s.Elapsed)
 	w.running, w.waiting, w.tokens = srv.running, srv.waiting, srv.tokens
+	if p.EverReady || len(s.Servers) == 0 {
+		n.ReadyFor += s.Elapsed
+	}
 	for _, server := range n.Servers {
-		n.EverReady = n.EverReady || server.Ready
+		// A server that is not vLLM is never seen ready: it counts as ready once it is no longer waited for.
+		n.EverReady = n.EverReady || server.Ready || server.foreign(r)
 	}
 
 	n.Connections, w.traffic = r.connections(p.Connections, s.Sockets, srv.ports, s.Elapsed, p.Based)
@@ -87,6 +91,8 @@ func (r *Rules) missing(p, n State, s Snapshot, srv servers, w window) Because {
 		return Because{Code: ClockStep, Detail: fmt.Sprintf("this look came %s after the one before it, every %s was planned", s.Elapsed.Round(time.Millisecond), r.CheckInterval)}
 	case s.WallStep > clockStepLimit, s.WallStep < -clockStepLimit:
 		return Because{Code: ClockStep, Detail: fmt.Sprintf("the wall clock moved by %s against the monotonic one", s.WallStep.Round(time.Millisecond))}
+	case !n.EverReady && len(srv.overdue) > 0:
+		return Because{Code: NoEvidence, Detail: fmt.Sprintf("%s has not been ready within %s", strings.Join(srv.overdue, ", "), r.StartupTimeout)}
 	case srv.skipped > 0:
 		return Because{Code: NoEvidence, Detail: "the servers were not asked in this window"}
 	case srv.baseline != "":
@@ -172,7 +178,6 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 	var out servers
 	out.ports = make(map[uint16]portKind, len(readings))
 	next := make([]ServerState, 0, len(readings))
-	var overdue []string
 	for _, s := range readings {
 		was := serverState(p, s.URL)
 		n, f := r.server(was, s, elapsed)
@@ -198,10 +203,10 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 		switch {
 		case n.Ready && n.Track.FailedFor > 0:
 			out.failing = append(out.failing, s.URL)
-		case !n.Ready && n.Waited >= r.StartupTimeout && n.Spoke:
+		case n.foreign(r):
 			out.foreign = append(out.foreign, s.URL)
 		case !n.Ready && n.Waited >= r.StartupTimeout:
-			overdue = append(overdue, s.URL)
+			out.overdue = append(out.overdue, s.URL)
 		}
 		switch {
 		case s.Port == 0:
@@ -223,7 +228,6 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 			}
 		}
 	}
-	out.overdue = overdue
 	return next, out
 }
 
@@ -258,7 +262,7 @@ func (r *Rules) evidence(n State, s Snapshot, srv servers) Evidence {
 			word = "dropped"
 		case state.Ready && state.Track.FailedFor == 0:
 			word = "ok"
-		case !state.Ready && state.Spoke && state.Waited >= r.StartupTimeout:
+		case state.foreign(r):
 			word = "absent"
 		}
 		e.VLLM = worse(e.VLLM, word)
