@@ -11,8 +11,9 @@ type traffic struct {
 	finding
 	bytes Maybe[uint64]
 	peer  string
-	// owed is the first connection that is owed an answer, however briefly; the final look holds on it.
-	owed string
+	// owed is the first connection that is owed an answer, however briefly; the final look holds on it. brief is the first
+	// that has been owed for less than owedLimit.
+	owed, brief string
 }
 
 // portKind says what else is known of the server behind a port.
@@ -27,13 +28,15 @@ const (
 // connections reads the socket table against what is remembered of each cookie.
 //
 // Owed an answer: bytes came and none went yet; or the last data came strictly later than the last data went; or since
-// the last look received grew and sent did not. Equal stamps alone prove nothing, because the kernel's stamps move in
-// steps of milliseconds. Streamed: the last data went at least a second later than the last data came, and more went since
+// the last look received grew and sent did not, and nothing was sent after that. Equal stamps alone prove nothing, because
+// the kernel's stamps move in steps of milliseconds. Streamed: the last data went at least a second later than the last data came, and more went since
 // the last look: that is an answer which takes its time, never a scrape.
+//
+// Where the table cannot be read, what is remembered stays: the next good look is compared with the last good one.
 func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]portKind, elapsed time.Duration, based bool) ([]ConnectionState, traffic) {
 	var t traffic
 	if s.State != SourceOK {
-		return nil, t
+		return p, t
 	}
 	t.quiet = true
 	next := make([]ConnectionState, 0, len(s.Connections))
@@ -53,17 +56,17 @@ func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]por
 		kind := ports[c.Port]
 		switch {
 		case c.HalfClosed, kind == portDead:
-		case owed(c, seen, came, went):
-			// OwedFor starts with the age of the last data that came: the request has waited at least so long.
-			n.OwedFor = max(was.OwedFor+elapsed, c.SinceReceived)
-			if !seen || was.OwedFor == 0 {
-				n.OwedFor = max(c.SinceReceived, 1)
+		case owed(c, was, seen, came, went):
+			// A request has waited since its last byte came; while nothing is sent, it is the same request.
+			n.OwedFor = max(c.SinceReceived, 1)
+			if was.OwedFor > 0 && went == 0 {
+				n.OwedFor = max(n.OwedFor, was.OwedFor+elapsed)
 			}
 			who := fmt.Sprintf("%s has waited %s for an answer on port %d", c.Peer, n.OwedFor.Round(time.Millisecond), c.Port)
-			if t.owed == "" {
-				t.owed = who
-			}
-			if n.OwedFor >= owedLimit {
+			t.owed = first(t.owed, who)
+			if n.OwedFor < owedLimit {
+				t.brief = first(t.brief, who)
+			} else {
 				t.soft = append(t.soft, Because{Code: ConnectionActive, Detail: who})
 			}
 		case went > 0 && c.SinceReceived-c.SinceSent >= owedLimit:
@@ -86,11 +89,11 @@ func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]por
 	return next, t
 }
 
-func owed(c Connection, seen bool, came, went uint64) bool {
+func owed(c Connection, was ConnectionState, seen bool, came, went uint64) bool {
 	if c.Received == 0 {
 		return false
 	}
-	return c.Sent == 0 || c.SinceReceived < c.SinceSent || seen && came > 0 && went == 0
+	return c.Sent == 0 || c.SinceReceived < c.SinceSent || seen && went == 0 && (came > 0 || was.OwedFor > 0)
 }
 
 func find(sorted []ConnectionState, cookie uint64) (ConnectionState, bool) {
