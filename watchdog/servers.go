@@ -2,6 +2,7 @@ package watchdog
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -169,7 +170,7 @@ func compare(m ServerMark, s Server) difference {
 		return d
 	}
 	d.restarted = m.StartedAt > 0 && s.StartedAt > 0 && m.StartedAt != s.StartedAt
-	d.reset = d.restarted || fell(m.HTTPRequests, s.HTTPRequests) || len(s.Engines) < len(m.Engines)
+	d.reset = d.restarted || fell(m.HTTPRequests, s.HTTPRequests) || vanished(m.Engines, s.Engines)
 	tokens, requests := 0.0, 0.0
 	for _, e := range s.Engines {
 		was := engineMark(m.Engines, e.ID)
@@ -200,6 +201,13 @@ func compare(m ServerMark, s Server) difference {
 }
 
 func fell(was, now Maybe[float64]) bool { return was.Known && now.Known && now.Value < was.Value }
+
+// vanished: an engine that was there is no longer on the page.
+func vanished(marks []EngineMark, now []Engine) bool {
+	return slices.ContainsFunc(marks, func(m EngineMark) bool {
+		return !slices.ContainsFunc(now, func(e Engine) bool { return e.ID == m.ID })
+	})
+}
 
 func engineMark(marks []EngineMark, id string) Counters {
 	for _, m := range marks {
