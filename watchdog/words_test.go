@@ -88,7 +88,8 @@ var serverVocabulary = map[string]func(base, s *Server, arg string) error{
 	"unreadable": outcome(OutcomeUnreadable, "is an HTML page"),
 	"skipped":    outcome(OutcomeSkipped, ""),
 	// --disable-log-stats: the page keeps its HTTP counters only
-	"nostats": func(_, s *Server, _ string) error { s.EngineSeries, s.Engines = false, nil; return nil },
+	"nostats":   func(_, s *Server, _ string) error { s.EngineSeries, s.Engines = false, nil; return nil },
+	"noengines": func(_, s *Server, _ string) error { s.Engines = nil; return nil },
 	"nohttp": func(_, s *Server, _ string) error {
 		s.HTTPSeries, s.HTTPRequests = false, Maybe[float64]{}
 		return nil
