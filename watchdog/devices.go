@@ -57,11 +57,12 @@ func (r *Rules) devices(p []DeviceState, recent []float64, g GPU, calm calmness,
 		if d.State == SourceAbsent {
 			continue
 		}
-		top, known := highest(d)
+		low, top, known := bounds(d)
 		if d.State != SourceOK || !known {
 			if out.missing == "" {
 				out.missing = fmt.Sprintf("GPU %d (%s): %s", d.Index, d.UUID, d.Reason)
 			}
+			n.SpinFor = 0
 			next = append(next, n)
 			continue
 		}
@@ -70,7 +71,7 @@ func (r *Rules) devices(p []DeviceState, recent []float64, g GPU, calm calmness,
 			out.max = Known(top)
 		}
 		mean = max(mean, average(d))
-		n = n.spin(d, calm.undisturbed, elapsed)
+		n = n.spin(d, low, calm.undisturbed, elapsed)
 		busy := top >= out.threshold
 		switch {
 		case busy && n.SpinFor >= spinTime:
@@ -137,15 +138,13 @@ func (d DeviceState) NoiseFloor() (percent float64, ok bool) {
 	return float64(sorted[(len(sorted)-1)*95/100]), true
 }
 
-// highest is the highest utilisation of the window: of the samples, and of the rate beside them.
-func highest(d Device) (percent float64, known bool) {
+// bounds are the lowest and the highest utilisation of the window: of the samples, and of the rate beside them.
+func bounds(d Device) (low, top float64, known bool) {
+	low, top = d.Rate.Or(0), d.Rate.Or(0)
 	if len(d.Samples) > 0 {
-		percent, known = float64(slices.Max(d.Samples)), true
+		low, top = float64(slices.Min(d.Samples)), max(top, float64(slices.Max(d.Samples)))
 	}
-	if d.Rate.Known {
-		percent, known = max(percent, d.Rate.Value), true
-	}
-	return percent, known
+	return low, top, d.Rate.Known || len(d.Samples) > 0
 }
 
 func average(d Device) float64 {
@@ -186,8 +185,8 @@ func (d DeviceState) measure(g Device, top float64, busy bool, elapsed time.Dura
 }
 
 // spin follows how long the device has looked like a spin wait.
-func (d DeviceState) spin(g Device, calm bool, elapsed time.Duration) DeviceState {
-	looks := calm && len(g.Samples) > 0 && slices.Min(g.Samples) >= spinPercent &&
+func (d DeviceState) spin(g Device, low float64, calm bool, elapsed time.Duration) DeviceState {
+	looks := calm && low >= spinPercent &&
 		g.MemoryRate.Known && g.MemoryRate.Value <= spinMemory &&
 		d.IdleWindows >= wattsLooks && g.PowerWatts.Known && g.PowerWatts.Value <= float64(d.IdleWatts*spinPower)
 	if !looks {
