@@ -36,8 +36,9 @@ func (r *Rules) server(p ServerState, s Server, elapsed time.Duration) (ServerSt
 		return n, f
 	}
 	refused := s.Outcome == OutcomeRefused
-	dead := s.Health == HealthDead || (refused && p.Ready)
-	n.Down = p.Ready && dead
+	// vLLM listens only once it is ready, so a page beside "the engine is dead" is of a server that was.
+	n.Ready = p.Ready || s.Outcome == OutcomeAnswered && s.Health == HealthDead
+	n.Down = n.Ready && (refused || s.Health == HealthDead)
 	switch {
 	case s.Ready():
 		n.Track = Track{Worked: true}
@@ -104,34 +105,39 @@ func (r *Rules) readable(p, n ServerState, s Server, elapsed time.Duration) (Ser
 	if asleep(s) {
 		f.notes = append(f.notes, Because{Code: ServerSleeping, Detail: s.URL + " is in sleep mode"})
 	}
-	f.quiet = s.EngineSeries && known || s.HTTPSeries
-	if !f.quiet && s.EngineSeries {
-		f.missing = s.URL + ": its page has counters above 0 but no gauges of requests"
+	switch {
+	case s.EngineSeries:
+		f.quiet = known
+		if !known {
+			f.missing = s.URL + ": its page has no gauges of requests, though it has served some"
+		}
+	default:
+		f.quiet = s.HTTPSeries
 	}
 	return n, f
 }
 
-// gauges sums running and waiting over the engines. known is false where an engine that has served requests shows no
-// gauge; an engine with all counters at 0 has had no request yet, and then a missing gauge means 0.
+// gauges sums running and waiting over the engines. known is false where an engine shows no gauge, unless its counters
+// are there and all at 0: then it has had no request yet, and a missing gauge means 0.
 func gauges(s Server) (running, waiting float64, known bool) {
 	known = true
 	for _, e := range s.Engines {
 		running += e.Running.Or(0)
 		waiting += e.Waiting.Or(0)
-		if !e.Running.Known && served(e.Counters) {
-			known = false
-		}
+		known = known && (e.Running.Known && e.Waiting.Known || untouched(e.Counters))
 	}
 	return running, waiting, known
 }
 
-func served(c Counters) bool {
+func untouched(c Counters) bool {
+	counted := false
 	for _, v := range c {
 		if v.Or(0) > 0 {
-			return true
+			return false
 		}
+		counted = counted || v.Known
 	}
-	return false
+	return counted
 }
 
 func asleep(s Server) bool {

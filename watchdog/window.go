@@ -203,7 +203,7 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 		switch {
 		case n.Ready && n.Track.FailedFor > 0:
 			out.failing = append(out.failing, s.URL)
-		case n.foreign(r):
+		case n.foreign(r), s.Ready() && !s.EngineSeries && !s.HTTPSeries:
 			out.foreign = append(out.foreign, s.URL)
 		case !n.Ready && n.Waited >= r.StartupTimeout:
 			out.overdue = append(out.overdue, s.URL)
@@ -255,9 +255,11 @@ func (r *Rules) evidence(n State, s Snapshot, srv servers) Evidence {
 		Sockets: n.Sockets.word(s.Sockets.State, r),
 		Host:    Track{}.word(s.Host.State, r),
 	}
-	for _, state := range n.Servers {
+	for i, state := range n.Servers {
 		word := "failed"
-		switch {
+		switch reading := s.Servers[i]; {
+		case reading.Ready() && !reading.EngineSeries && !reading.HTTPSeries:
+			word = "absent"
 		case state.Track.dropped(r.BrokenLimit):
 			word = "dropped"
 		case state.Ready && state.Track.FailedFor == 0:
