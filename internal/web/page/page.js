@@ -1,0 +1,123 @@
+
+"use strict";
+const at = (id) => document.getElementById(id);
+
+// Text only ever enters the page as text nodes: what a server, a driver or a client called itself is never markup.
+function el(name, className, ...children) {
+  const e = document.createElement(name);
+  if (className) e.className = className;
+  e.append(...children.filter((c) => c !== null && c !== undefined));
+  return e;
+}
+const or = (value, write = String) => (value === null || value === undefined ? el("span", "dim", "unknown") : write(value));
+
+function span(seconds) {
+  let s = Math.max(0, Math.round(seconds));
+  const d = Math.floor(s / 86400), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60;
+  s %= 60;
+  if (d) return `${d}d ${h}h`;
+  if (h) return `${h}h ${m}m`;
+  if (m) return s ? `${m}m ${s}s` : `${m}m`;
+  return `${s}s`;
+}
+const usd = (v) => (Math.abs(v) >= 0.1 || v === 0 ? v.toFixed(2) : v.toPrecision(2)) + " $";
+const percent = (v) => `${Math.round(v * 10) / 10} %`;
+const clock = (t) => new Date(t).toLocaleTimeString();
+const ago = (t, now) => `${span((Date.parse(now) - Date.parse(t)) / 1000)} ago`;
+
+function card(title, body, className = "") {
+  return el("section", `card ${className}`, el("h2", "", title), body);
+}
+function facts(...rows) {
+  const list = el("dl");
+  for (const [name, ...values] of rows) list.append(el("dt", "", name), el("dd", "", ...values));
+  return list;
+}
+const stateOf = (s) => el("span", s === "ok" ? "good" : s === "absent" || s === null ? "dim" : "bad", s ?? "unknown");
+
+function hero(s) {
+  at("hero").hidden = false;
+  at("hero").style.setProperty("--tone", `var(--${s.activity ?? "unknown"})`);
+  const since = s.activity_since && ` for ${span((Date.parse(s.now) - Date.parse(s.activity_since)) / 1000)}`;
+  at("activity").replaceChildren(s.activity ? s.activity[0].toUpperCase() + s.activity.slice(1) : "Unknown", since ?? "");
+  at("verdict").replaceChildren(el("strong", "", s.verdict ?? "no verdict yet"), " ", s.reason ? el("code", "", s.reason) : "", " ", s.reasons[0]?.detail ?? "");
+  const share = s.threshold_seconds > 0 && s.idle_seconds !== null ? Math.min(1, s.idle_seconds / s.threshold_seconds) : 0;
+  at("bar").style.width = `${share * 100}%`;
+  at("clock").replaceChildren("idle ", or(s.idle_seconds, span), s.threshold_seconds === null
+    ? el("span", "dim", ", and no threshold: it is chosen when idleness begins") : ` of ${span(s.threshold_seconds)}`);
+  at("stop").className = s.verdict === "warn" || s.verdict === "stop" ? "bad" : "";
+  at("stop").replaceChildren(s.stop_at === null ? el("span", "dim", "no stop in sight") : el("strong", "", `stop at ${clock(s.stop_at)}, in ${span((Date.parse(s.stop_at) - Date.parse(s.now)) / 1000)}`));
+}
+
+function badges(s) {
+  const list = [];
+  if (s.dry_run) list.push(el("span", "badge note", "dry run"));
+  if (s.armed !== null) list.push(s.armed ? el("span", "badge good", "armed") : el("span", "badge bad", "not armed"));
+  at("badges").replaceChildren(...list);
+}
+
+function money(s) {
+  const m = s.money;
+  return facts(
+    ["an hour", or(m.price_usd_per_hour, usd), m.price_source ? el("span", "dim", ` from the ${m.price_source}`) : null],
+    ["a cold start", or(m.cold_start_seconds, span), m.cold_start_samples === null ? null : el("span", "dim", m.cold_start_samples ? ` measured ${m.cold_start_samples}×` : " assumed, none measured yet")],
+    ["break-even", or(s.break_even_seconds, span)],
+    ["spent today", or(m.spent_today_usd, usd)],
+    ["of it idle", or(m.idle_today_usd, usd)],
+  );
+}
+
+function target(s) {
+  const t = s.target, detail = t.detail ? el("span", "dim", ` ${t.detail}`) : null;
+  const rows = t.kind === null ? [["stops", el("span", "dim", s.armed === null ? "unknown" : "nothing"), detail]]
+    : [["stops", `${t.kind} ${t.id ?? ""}`], ["action", or(t.action)], ["permission", or(t.permission), detail]];
+  return facts(...rows, ["policy", or(s.policy)], ["started by", or(s.wake, (w) => (w === "manual" ? "a person" : "the next request"))],
+    ["memory", or(s.persistent, (p) => (p ? "survives a stop" : "is lost with a stop"))]);
+}
+
+function sources(s) {
+  const src = s.sources, rows = [];
+  for (const v of src.vllm) rows.push(["vllm", stateOf(v.state), ` ${v.url} `, el("span", "dim", v.version ?? "", v.last_success ? ` answered ${ago(v.last_success, s.now)}` : v.state === "ok" ? "" : " no answer yet")]);
+  for (const g of src.gpu) rows.push(["gpu", stateOf(g.state), ` ${g.name ?? ""} `, g.percent_max === null ? null : percent(g.percent_max), g.floor_percent === null ? null : el("span", "dim", ` noise floor ${percent(g.floor_percent)}`)]);
+  rows.push(["sockets", stateOf(src.sockets.state), ` ports ${src.sockets.ports.join(", ") || "none"} `, src.sockets.last_bytes_seconds_ago === null ? null : el("span", "dim", `bytes ${span(src.sockets.last_bytes_seconds_ago)} ago from ${src.sockets.last_peer ?? "unknown"}`)]);
+  rows.push(["host", stateOf(src.host.state), src.host.cpu_cores === null ? null : ` ${src.host.cpu_cores.toFixed(2)} cores`]);
+  return facts(...rows);
+}
+
+function lastStop(s) {
+  const l = s.last_stop;
+  return facts(["asked", or(l.requested_at, (t) => new Date(t).toLocaleString())], ["of", or(l.target)], ["result", or(l.result)], ["proof", or(l.proof)]);
+}
+
+const reasons = (s) => el("ul", "", ...s.reasons.map((r) => el("li", "", el("code", "", r.code), ` ${r.detail} `, r.since ? el("span", "dim", `since ${clock(r.since)}`) : null)));
+
+function show(s) {
+  document.title = `${s.name ?? "gpu-watchdog"}: ${s.activity ?? "unknown"}`;
+  at("name").textContent = s.name ?? "gpu-watchdog";
+  at("about").textContent = `gpu-watchdog ${s.version}`;
+  at("asof").textContent = `as of ${clock(s.now)}`;
+  badges(s);
+  hero(s);
+  const cards = [];
+  if (s.warnings.length) cards.push(card("Warnings", el("ul", "", ...s.warnings.map((w) => el("li", "", w))), "wide warn"));
+  if (s.reasons.length) cards.push(card("Why", reasons(s), "wide"));
+  cards.push(card("Money", money(s)), card("Target", target(s)));
+  if (s.last_stop) cards.push(card("Last stop", lastStop(s)));
+  cards.push(card("Evidence", sources(s), "wide"));
+  at("cards").replaceChildren(...cards);
+}
+
+async function refresh() {
+  try {
+    const answer = await fetch("status", { signal: AbortSignal.timeout(4000) });
+    if (!answer.ok) throw new Error(await answer.text());
+    show(await answer.json());
+    at("trouble").hidden = true;
+  } catch (e) {
+    at("trouble").textContent = `The watchdog does not answer, so what is shown may be old. ${e.message}`;
+    at("trouble").hidden = false;
+  }
+}
+refresh();
+setInterval(() => { if (!document.hidden) refresh(); }, 5000);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
