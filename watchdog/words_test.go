@@ -20,6 +20,7 @@ var vocabulary = map[string]act{
 	"noid":     plain(func(s *Snapshot) { s.StartID = "" }),
 	"locked":   plain(func(s *Snapshot) { s.Pod.Locked = Known(true) }),
 	"unpriced": plain(func(s *Snapshot) { s.Quote.PriceUSDPerHour = Maybe[float64]{} }),
+	"priced":   plain(func(s *Snapshot) { s.Quote.PriceUSDPerHour = Known(1.5) }),
 	"B":        duration(func(s *Snapshot, d time.Duration) { s.Quote.BreakEven = d }),
 	"nosaving": plain(func(s *Snapshot) { s.Quote.NoSaving = true }),
 
