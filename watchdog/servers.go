@@ -29,7 +29,7 @@ type finding struct {
 }
 
 // server reads one server's reading against what is remembered of it.
-func (r *Rules) server(p ServerState, s Server, elapsed time.Duration) (ServerState, finding) {
+func (r *Rules) server(p ServerState, s Server, elapsed time.Duration, based bool) (ServerState, finding) {
 	n, f := p, finding{}
 	n.URL = s.URL
 	if s.Outcome == OutcomeSkipped {
@@ -42,9 +42,10 @@ func (r *Rules) server(p ServerState, s Server, elapsed time.Duration) (ServerSt
 	switch {
 	case s.Ready():
 		n.Track = Track{Worked: true}
-		return r.readable(p, n, s, elapsed)
+		return r.readable(p, n, s, elapsed, based)
 	case n.Down:
 		n.Track = Track{Worked: true} // a dead server is knowledge, not a failed source
+		n.Mark = ServerMark{}         // whatever answers there next is another start of it
 		n.UnbackedFor = 0
 	case p.Ready:
 		n.Track = p.Track.follow(SourceFailed, elapsed)
@@ -62,7 +63,7 @@ func (r *Rules) server(p ServerState, s Server, elapsed time.Duration) (ServerSt
 }
 
 // readable reads a page that came whole from a server that lives.
-func (r *Rules) readable(p, n ServerState, s Server, elapsed time.Duration) (ServerState, finding) {
+func (r *Rules) readable(p, n ServerState, s Server, elapsed time.Duration, based bool) (ServerState, finding) {
 	var f finding
 	n.Ready, n.Spoke = true, true
 	n.Mark = markOf(s)
@@ -72,8 +73,8 @@ func (r *Rules) readable(p, n ServerState, s Server, elapsed time.Duration) (Ser
 		n.LoadSeen, n.UnbackedFor = false, 0
 	}
 	switch {
-	case !p.Ready && p.Waited > 0, p.Down, d.restarted:
-		f.loading = s.URL // it came up within this window
+	case !p.Ready && p.Waited > 0, p.Ready && !p.Mark.Set, d.restarted, d.reset && !based:
+		f.loading = s.URL // it came up within this window, or while the watchdog was away
 	case d.reset && d.requests:
 		f.hard = append(f.hard, Because{Code: TokensMoved, Detail: "requests were served since the counters were reset"})
 	case d.reset:

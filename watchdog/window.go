@@ -33,7 +33,7 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	n.Sockets = p.Sockets.follow(s.Sockets.State, s.Elapsed)
 
 	var srv servers
-	n.Servers, srv = r.servers(p.Servers, s.Servers, s.Elapsed)
+	n.Servers, srv = r.servers(p.Servers, s.Servers, s.Elapsed, p.Based)
 	w.running, w.waiting, w.tokens = srv.running, srv.waiting, srv.tokens
 	if p.EverReady || len(s.Servers) == 0 {
 		n.ReadyFor += s.Elapsed
@@ -174,13 +174,13 @@ func workRank(c Reason) int {
 
 // servers reads every server. One that lives makes the others' silence bearable: a server that refuses has no request in
 // flight, so it is named in an alarm and does not keep the pod.
-func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duration) ([]ServerState, servers) {
+func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duration, based bool) ([]ServerState, servers) {
 	var out servers
 	out.ports = make(map[uint16]portKind, len(readings))
 	next := make([]ServerState, 0, len(readings))
 	for _, s := range readings {
 		was := serverState(p, s.URL)
-		n, f := r.server(was, s, elapsed)
+		n, f := r.server(was, s, elapsed, based)
 		next = append(next, n)
 		out.hard = append(out.hard, f.hard...)
 		out.soft = append(out.soft, f.soft...)
