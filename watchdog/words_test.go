@@ -19,10 +19,12 @@ var vocabulary = map[string]act{
 	// the pod and its price
 	"noid":     plain(func(s *Snapshot) { s.StartID = "" }),
 	"locked":   plain(func(s *Snapshot) { s.Pod.Locked = Known(true) }),
+	"unlocked": plain(func(s *Snapshot) { s.Pod.Locked = Known(false) }),
 	"unpriced": plain(func(s *Snapshot) { s.Quote.PriceUSDPerHour = Maybe[float64]{} }),
 	"priced":   plain(func(s *Snapshot) { s.Quote.PriceUSDPerHour = Known(1.5) }),
 	"B":        duration(func(s *Snapshot, d time.Duration) { s.Quote.BreakEven = d }),
 	"nosaving": plain(func(s *Snapshot) { s.Quote.NoSaving = true }),
+	"saves":    plain(func(s *Snapshot) { s.Quote.NoSaving = false }),
 
 	// news of a stop
 	"asked":    plain(func(s *Snapshot) { s.Stop = StopReport{Phase: StopAsked} }),
