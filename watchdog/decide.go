@@ -16,14 +16,13 @@ func (r *Rules) Decide(p State, s Snapshot) (State, Decision) {
 
 	j := judged{State: n, snapshot: s, window: w}
 	var rule ruling
-	name := ""
 	for _, o := range order {
 		if out := o.rule(r, j); out != nil {
-			rule, name = *out, o.name
+			rule = *out
 			break
 		}
 	}
-	n = r.announce(n, rule, name)
+	n = n.announce(rule)
 
 	d := Decision{
 		Tick: s.Tick, At: s.At, Final: s.Final,
@@ -64,14 +63,13 @@ func date(reasons, before []Because, at time.Time) {
 	}
 }
 
-// announce keeps the warning: it begins when the rule is first reached, is paused by unknown, and lapses under any other
-// rule that holds, so that a hold which ends in a long idle time leads to a new warning, never to a stop at once.
-func (r *Rules) announce(n State, rule ruling, name string) State {
+// announce keeps the warning: it begins when its rule is first reached and lapses under every rule that holds but does
+// not keep it, so that a hold which ends in a long idle time leads to a new warning, never to a stop at once.
+func (n State) announce(rule ruling) State {
 	switch {
 	case rule.verdict == Warn:
 		n.Warned = true
-	case rule.verdict == Stop, name == "unknown", name == "threshold reached", name == "cannot act" && n.Attempt.Tries > 0:
-	default:
+	case !rule.keeps:
 		return n.lapse()
 	}
 	return n
@@ -79,11 +77,12 @@ func (r *Rules) announce(n State, rule ruling, name string) State {
 
 // alarms of the attempt: a pod that was to be stopped and still costs money.
 func (a Attempt) alarms() []Alarm {
-	switch {
-	case a.Unproven:
-		return []Alarm{{AlarmUnproven, "a stop of this pod was accepted, and it still runs and costs money: look at the provider's console"}}
-	case a.Phase == StopRefused:
-		return []Alarm{{AlarmRefused, "this pod should be stopped, and " + a.Target + " refuses: " + a.Detail}}
+	var out []Alarm
+	if a.Unproven {
+		out = append(out, Alarm{AlarmUnproven, "a stop of this pod was accepted, and it still runs and costs money: look at the provider's console"})
 	}
-	return nil
+	if a.Phase == StopRefused {
+		out = append(out, Alarm{AlarmRefused, "this pod should be stopped, and " + a.Target + " refuses: " + a.Detail})
+	}
+	return out
 }

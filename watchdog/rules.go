@@ -12,6 +12,8 @@ type ruling struct {
 	// until is when the rule ends by itself, counted from now; unknown where it does not.
 	until Maybe[time.Duration]
 	act   bool
+	// keeps: an announced stop stays announced under this rule.
+	keeps bool
 	// stopIn is when a stop is due at the earliest; unknown where none is in sight.
 	stopIn Maybe[time.Duration]
 }
@@ -54,6 +56,10 @@ func (r *Rules) cannotAct(j judged) *ruling {
 	hold := func(code Reason, detail string) *ruling {
 		return &ruling{because: []Because{{Code: code, Detail: detail}}}
 	}
+	// An attempt was announced, so its next try needs no second warning.
+	wait := func(code Reason, detail string, until Maybe[time.Duration]) *ruling {
+		return &ruling{because: []Because{{Code: code, Detail: detail}}, until: until, keeps: true}
+	}
 	switch a := j.Attempt; {
 	case j.snapshot.StartID == "":
 		return hold(NotArmed, "the identity of this start is unknown")
@@ -64,19 +70,13 @@ func (r *Rules) cannotAct(j judged) *ruling {
 	case !r.Armed:
 		return hold(NotArmed, r.Unarmed)
 	case a.Phase == StopAsked:
-		return hold(StopUnproven, "the stop is being asked for")
+		return wait(StopUnproven, "the stop is being asked for", Maybe[time.Duration]{})
 	case a.Phase == StopAccepted:
-		h := hold(StopUnproven, fmt.Sprintf("%s accepted the stop %s ago; its proof is our own end", a.Target, a.For.Round(time.Second)))
-		h.until = Known(max(0, proofWait-a.For))
-		return h
+		return wait(StopUnproven, fmt.Sprintf("%s accepted the stop %s ago; its proof is our own end", a.Target, a.For.Round(time.Second)), Known(proofWait-a.For))
 	case a.Phase == StopUnprovenWait && a.RetryIn > 0:
-		h := hold(StopUnproven, fmt.Sprintf("%s accepted the stop, and yet this pod runs; next try in %s", a.Target, a.RetryIn.Round(time.Second)))
-		h.until = Known(a.RetryIn)
-		return h
+		return wait(StopUnproven, fmt.Sprintf("%s accepted the stop, and yet this pod runs; next try in %s", a.Target, a.RetryIn.Round(time.Second)), Known(a.RetryIn))
 	case a.Phase == StopRefused && a.RetryIn > 0:
-		h := hold(StopBackoff, fmt.Sprintf("%s refused the stop (%s); next try in %s", a.Target, a.Detail, a.RetryIn.Round(time.Second)))
-		h.until = Known(a.RetryIn)
-		return h
+		return wait(StopBackoff, fmt.Sprintf("%s refused the stop (%s); next try in %s", a.Target, a.Detail, a.RetryIn.Round(time.Second)), Known(a.RetryIn))
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (r *Rules) minRuntime(j judged) *ruling {
 	return &ruling{
 		because: []Because{{Code: MinRuntime, Detail: fmt.Sprintf("ready for %s of %s", j.ReadyFor.Round(time.Second), r.MinRuntime)}},
 		until:   Known(left),
-		stopIn:  j.remaining(left),
+		stopIn:  r.remaining(j, left),
 	}
 }
 
@@ -115,7 +115,7 @@ func (r *Rules) unknown(j judged) *ruling {
 	if j.Activity != Unknown {
 		return nil
 	}
-	return &ruling{}
+	return &ruling{keeps: true}
 }
 
 // noSaving holds where a stopped hour is not cheaper than a running one.
@@ -132,7 +132,7 @@ func (r *Rules) finalLook(j judged) *ruling {
 	if !j.snapshot.Final || j.window.owed == "" {
 		return nil
 	}
-	return &ruling{because: []Because{{Code: ConnectionActive, Detail: j.window.owed}}}
+	return &ruling{because: []Because{{Code: ConnectionActive, Detail: j.window.owed}}, keeps: true}
 }
 
 // lead is how long before the threshold a stop is announced.
@@ -155,7 +155,7 @@ func (r *Rules) belowWarning(j judged) *ruling {
 func (r *Rules) warning(j judged) *ruling {
 	lead := r.lead(j.Threshold)
 	left := max(j.Threshold-j.Idle, lead-j.WarnedFor)
-	if left <= 0 || j.Attempt.Tries > 0 {
+	if left <= 0 {
 		return nil
 	}
 	return &ruling{
@@ -173,6 +173,7 @@ func (r *Rules) reached(j judged) *ruling {
 		because: []Because{{Code: ThresholdReached, Detail: fmt.Sprintf("idle for %s, and %s pays", j.Idle.Round(time.Second), j.Threshold.Round(time.Second))}},
 		act:     j.Attempt.Phase != StopWouldHave,
 		stopIn:  Known(time.Duration(0)),
+		keeps:   true,
 	}
 	if j.QuietRun < 2 {
 		out.verdict, out.act = Hold, false
@@ -181,10 +182,11 @@ func (r *Rules) reached(j judged) *ruling {
 	return out
 }
 
-// remaining is the earliest stop where idleness counts on beside a guard that ends in left.
-func (j judged) remaining(left time.Duration) Maybe[time.Duration] {
+// remaining is the earliest stop where idleness counts on beside a guard that ends in left: after that guard a warning
+// must still stand for its time.
+func (r *Rules) remaining(j judged, left time.Duration) Maybe[time.Duration] {
 	if j.Activity != Quiet || j.Threshold == 0 {
 		return Maybe[time.Duration]{}
 	}
-	return Known(max(left, j.Threshold-j.Idle))
+	return Known(max(left+r.lead(j.Threshold), j.Threshold-j.Idle))
 }
