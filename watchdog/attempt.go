@@ -11,10 +11,15 @@ func (r *Rules) attempt(n State, s Snapshot, activity Activity) (State, []Becaus
 	a := n.Attempt
 	a.For += s.Elapsed
 	a.RetryIn = max(0, a.RetryIn-s.Elapsed)
-	switch s.Stop.Phase {
+	phase := s.Stop.Phase
+	if due := n.Threshold > 0 && n.Idle >= n.Threshold; !due && a.Phase == StopNone && phase != StopAccepted {
+		// The answer to an attempt that work has ended. Only a yes still matters: it may end this pod.
+		phase = StopNone
+	}
+	switch phase {
 	case StopAsked:
+		a = a.counted()
 		a.Phase, a.For, a.RetryIn = StopAsked, 0, 0
-		a.Tries++
 	case StopAccepted:
 		a = a.counted()
 		a.Phase, a.For, a.RetryIn = StopAccepted, 0, 0
@@ -48,7 +53,8 @@ func (r *Rules) attempt(n State, s Snapshot, activity Activity) (State, []Becaus
 	return n, because
 }
 
-// counted counts a try whose asking was answered within the same window, and so never reported by itself.
+// counted counts a try once, when it is first heard of: its asking may be answered within the same window, and so never be
+// reported by itself.
 func (a Attempt) counted() Attempt {
 	if a.Phase != StopAsked {
 		a.Tries++
