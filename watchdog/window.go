@@ -58,7 +58,7 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	if len(soft) > 0 && n.NoProgressFor >= r.BrokenLimit {
 		w.notes = append(w.notes, Because{Code: ServerStalled, Detail: fmt.Sprintf("%s, but nothing has moved for %s, neither counters nor GPU nor CPU",
 			soft[0].Detail, n.NoProgressFor.Round(time.Second))})
-		soft = nil
+		soft, w.owed = nil, w.traffic.brief
 	}
 	w.loading = srv.loading != ""
 	w.evidence = r.evidence(n, s, srv)
