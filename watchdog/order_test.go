@@ -95,7 +95,7 @@ func TestStopAttempt(t *testing.T) {
 		{name: "a late acceptance after work is waited for and named when it was none",
 			steps: `idle x12; asked; tokens; accepted -> hold stop_unproven; idle x6 -> alarm:stop_unproven idle=35s; idle -> warn; idle x3 -> warn noact; idle -> stop act idle=60s`},
 		{name: "a refusal is named also where an older stop is unproven", steps: `idle x12; accepted; tokens; idle x12; refused_stop -> alarm:stop_unproven alarm:stop_refused`},
-		{name: "a stop that is retried does not come before T, where T has grown", steps: `idle x12; refused_stop; let B=100s; idle -> hold below_threshold; idle x3 -> warn noact idle=95s; idle -> stop idle=100s`},
+		{name: "a stop that is retried does not come before T, where T has grown", steps: `idle x12; refused_stop; let B=100s; idle -> hold below_threshold; idle x3 -> warn noact idle=85s; idle x2 -> warn noact; idle -> stop idle=100s`},
 		{name: "DRY_RUN says stop, and that it would have, and asks for it once a gap",
 			steps: `idle x12 -> stop act; asked; would -> stop noact tries=1; idle x9 -> stop noact; tokens -> busy tries=0; idle x12 -> stop act`},
 		{name: "a stop that was asked for when the watchdog was killed is waited for, and then asked again",
