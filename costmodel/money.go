@@ -37,25 +37,27 @@ type Tariff struct {
 //	break-even             B = K ÷ s
 //
 // Where r is unknown, so are the dollars, and B = C·(1 + p); a penalty in dollars then counts as the default factor
-// (PenaltyAssumed says so). Where s is not positive, stopping never pays (NoSaving). No result is NaN, infinite or
-// negative.
+// (PenaltyAssumed says so). A price that cannot be (negative, no number, or so large that the sums are none) is unknown.
+// Where s is not positive, stopping never pays (NoSaving). No result is NaN or infinite, and none but s is negative.
 func (t Tariff) Quote(r watchdog.Maybe[float64], coldStart time.Duration) watchdog.Quote {
-	q := watchdog.Quote{PriceUSDPerHour: r, ColdStart: coldStart}
-	factor := t.Penalty.Factor
-	if !r.Known {
-		if t.Penalty.InDollars {
-			factor = DefaultPenaltyFactor
-		}
-		q.BreakEven = scale(coldStart, 1+factor)
-		q.BillBreakEven = coldStart
-		return q
-	}
+	coldStart = min(max(coldStart, 0), longest)
+	factor := atLeastZero(t.Penalty.Factor)
 	hourly := r.Value + t.StorageRunning
 	saving := hourly - t.StorageStopped
 	bill := hourly * coldStart.Hours()
 	cost := bill * (1 + factor)
 	if t.Penalty.InDollars {
-		cost = bill + t.Penalty.USD
+		cost = bill + atLeastZero(t.Penalty.USD)
+	}
+	q := watchdog.Quote{PriceUSDPerHour: r, ColdStart: coldStart}
+	if !priced(r) || !finite(saving) || !finite(cost) || cost < 0 {
+		if t.Penalty.InDollars {
+			factor = DefaultPenaltyFactor
+		}
+		q.PriceUSDPerHour = watchdog.Maybe[float64]{}
+		q.BreakEven = scale(coldStart, 1+factor)
+		q.BillBreakEven = coldStart
+		return q
 	}
 	q.SavingUSDPerHour = watchdog.Known(saving)
 	q.ColdStartUSD = watchdog.Known(cost)
@@ -70,13 +72,26 @@ func (t Tariff) Quote(r watchdog.Maybe[float64], coldStart time.Duration) watchd
 
 // PenaltyAssumed says that a penalty in dollars cannot be used, because without a price it cannot become time.
 func (t Tariff) PenaltyAssumed(r watchdog.Maybe[float64]) bool {
-	return t.Penalty.InDollars && !r.Known
+	return t.Penalty.InDollars && !priced(r)
+}
+
+func priced(r watchdog.Maybe[float64]) bool { return r.Known && r.Value >= 0 && finite(r.Value) }
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// atLeastZero makes 0 of what is negative or no number.
+func atLeastZero(v float64) float64 {
+	if v > 0 {
+		return v
+	}
+	return 0
 }
 
 // scale multiplies a duration, exactly where the factor is whole, and bounded.
 func scale(d time.Duration, factor float64) time.Duration {
-	if whole := time.Duration(factor); float64(whole) == factor && d <= longest && whole <= 1000 {
-		return min(d*whole, longest)
+	const most = 1000
+	if factor <= most && d <= longest/most && factor == math.Trunc(factor) {
+		return d * time.Duration(factor)
 	}
 	return hours(d.Hours() * factor)
 }
