@@ -13,6 +13,9 @@ const longestHeadStart = 2 * time.Minute
 // longestFirstToken bounds what a first token can add to a start: a value beyond it is a fault of the page.
 const longestFirstToken = 10 * time.Minute
 
+// longestStart is how long a start may take where Begun does not say.
+const longestStart = 30 * time.Minute
+
 // usualAfter is how many later requests make a usual time to the first token.
 const usualAfter = 5
 
@@ -24,6 +27,9 @@ type Begun struct {
 	ContainerRestarted bool
 	// ContainerAge is the age of the container's first process at the first look; unknown where it cannot be read.
 	ContainerAge watchdog.Maybe[time.Duration]
+	// Timeout is STARTUP_TIMEOUT: a server that is not ready by then has failed to start, and what comes later is no
+	// measure of a start. 0 is half an hour.
+	Timeout time.Duration
 }
 
 // StartMeter measures starts: it is told every look, and answers with a Start when a server has become ready. A server
@@ -70,6 +76,10 @@ func (m *StartMeter) Look(s watchdog.Snapshot) (done watchdog.Maybe[Start], extr
 	case m.up && down(s):
 		m.kind, m.elapsed, m.running, m.up, m.waiting = ServerRestart, 0, true, false, false
 	}
+	if m.running && m.elapsed > m.timeout() {
+		m.running = false // a pod that stood without a server for hours did not take hours to start
+		m.up = ready
+	}
 	if m.running && ready {
 		done = watchdog.Known(Start{Kind: m.kind, At: s.At, Ready: m.elapsed})
 		m.running, m.up, m.waiting, m.haveFirst = false, true, true, false
@@ -78,6 +88,13 @@ func (m *StartMeter) Look(s watchdog.Snapshot) (done watchdog.Maybe[Start], extr
 		extra = m.firstToken(s)
 	}
 	return done, extra
+}
+
+func (m *StartMeter) timeout() time.Duration {
+	if m.begun.Timeout > 0 {
+		return m.begun.Timeout
+	}
+	return longestStart
 }
 
 // begin decides what kind of start this is and when it began.
