@@ -102,6 +102,7 @@ func (t *diagTable) ask(ctx context.Context, request payload, yield func(diagSoc
 		if d, bad = decodeDiag(message); bad != nil {
 			return false
 		}
+		// The kernel has filtered already; what stands in for one in a sandbox may not have.
 		if _, served := slices.BinarySearch(t.ports, d.port); served {
 			yield(d)
 		}

@@ -30,6 +30,7 @@ func TestOwnConnectionsTimelines(t *testing.T) {
 		{"opened during a look", "[ +a 1:a ]=0 [1:a ]=0"},
 		{"reopened during a look", "+a -a [ +a ]=0 [2:a ]=0 -a [2:a ]=0 [ ]=0 [3:a ]=1"},
 		{"one port to two servers", "+a +a [1:a 2:a 3:a ]=1 -a [1:a 2:a 3:a ]=1 [1:a 2:a 3:a ]=1 -a [1:a 2:a ]=0 [4:a ]=1"},
+		{"one of two closed, another opened", "+a +a [1:a 2:a ]=0 -a [1:a 2:a ]=0 +a [1:a 2:a 3:a 4:a ]=1"},
 		{"a failed look forgets nothing", "+a [1:a ]=0 -a [ fails [1:a ]=0 [1:a ]=0 [ ]=0 [1:a ]=1"},
 		{"a failed look keeps a claim", "+a -a [1:a fails [1:a ]=0 [1:a ]=0"},
 		{"closed too often", "+a -a -a -a [ ]=0 [1:a ]=1 +a [1:a ]=0"},
@@ -124,4 +125,24 @@ func TestOwnConnectionsDial(t *testing.T) {
 		t.Errorf("got %v, %v, %d addresses", got, err, len(own.addresses))
 	}
 	_ = a.Close()
+
+	// Two to different servers from one port: closing one twice closes one.
+	shared := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000}
+	dial := own.Dial(func(context.Context, string, string) (net.Conn, error) { return fakeConn{local: shared}, nil })
+	first, _ := dial(t.Context(), "tcp", "x")
+	second, _ := dial(t.Context(), "tcp", "y")
+	_, _ = first.Close(), first.Close()
+	if a := own.addresses[plain(shared.AddrPort())]; a == nil || a.open != 1 || a.closing != 1 {
+		t.Errorf("after one of two was closed twice: %+v", a)
+	}
+	_ = second.Close()
 }
+
+// fakeConn has an address and nothing else.
+type fakeConn struct {
+	net.Conn
+	local net.Addr
+}
+
+func (c fakeConn) LocalAddr() net.Addr { return c.local }
+func (c fakeConn) Close() error        { return nil }

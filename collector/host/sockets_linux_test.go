@@ -167,11 +167,11 @@ func lifeOfAConnection(t *testing.T, s *Sockets, l net.Listener, dial func() (ne
 // The kernel filters by port, over several ports, and the client's ends are not taken for servers'.
 func TestSocketsOnlyServedPorts(t *testing.T) {
 	served1, other, served2 := listen(t, "tcp4", "127.0.0.1:0"), listen(t, "tcp4", "127.0.0.1:0"), listen(t, "tcp4", "127.0.0.1:0")
-	gone := listen(t, "tcp4", "127.0.0.1:0")
-	_ = gone.Close()
 	for _, l := range []net.Listener{served1, other, served2} {
 		connect(t, l, dialer("tcp4", "127.0.0.1", portOf(l)))
 	}
+	gone := listen(t, "tcp4", "127.0.0.1:0")
+	_ = gone.Close()
 	s := newSockets(t, nil, portOf(served2), portOf(gone), portOf(served1), portOf(served1), 0)
 	got := s.Read(t.Context())
 	ports := []uint16{portOf(served1), portOf(served2)}
@@ -189,11 +189,11 @@ func TestSocketsOnlyServedPorts(t *testing.T) {
 // A server that comes up later and in the other family is seen from then on.
 func TestSocketsBothFamilies(t *testing.T) {
 	v4 := listen(t, "tcp4", "127.0.0.1:0")
+	connect(t, v4, dialer("tcp4", "127.0.0.1", portOf(v4)))
 	later := listen(t, "tcp6", "[::1]:0")
 	address := later.Addr().String()
 	_ = later.Close()
 	s := newSockets(t, nil, portOf(v4), portOf(later))
-	connect(t, v4, dialer("tcp4", "127.0.0.1", portOf(v4)))
 	if got := s.Read(t.Context()); len(got.Listening) != 1 || len(got.Connections) != 1 {
 		t.Fatalf("IPv4 alone: %+v", got)
 	}
@@ -298,7 +298,12 @@ func TestSocketsStrangerOnOurOldPort(t *testing.T) {
 			l := listen(t, "tcp4", "127.0.0.1:0")
 			own := NewOwnConnections()
 			s := newSockets(t, own, portOf(l))
-			ours, server := connect(t, l, dialer("tcp4", "127.0.0.1", portOf(l)))
+			// A port that was bound by hand is shared with no other connection of this machine, so that it is free again.
+			dialFrom := func(from netip.AddrPort) func() (net.Conn, error) {
+				d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from)}
+				return func() (net.Conn, error) { return d.DialContext(t.Context(), "tcp4", l.Addr().String()) }
+			}
+			ours, server := connect(t, l, dialFrom(netip.MustParseAddrPort("127.0.0.1:0")))
 			address := local(ours)
 			own.Opened(address)
 			send(t, ours, server, 100)
@@ -312,10 +317,7 @@ func TestSocketsStrangerOnOurOldPort(t *testing.T) {
 			if lookBetween {
 				s.Read(t.Context())
 			}
-			connect(t, l, func() (net.Conn, error) {
-				d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(address)}
-				return d.DialContext(t.Context(), "tcp4", l.Addr().String())
-			})
+			connect(t, l, dialFrom(address))
 			got := s.Read(t.Context())
 			if len(got.Connections) != 1 || got.Connections[0].Peer != address.String() {
 				t.Errorf("the stranger is not seen: %+v", got)

@@ -1,0 +1,98 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
+)
+
+// HostConfig says where to look.
+type HostConfig struct {
+	// Root is where /proc and /sys are looked for; empty is "/".
+	Root string
+}
+
+// Host reads how much CPU the pod's cgroup uses and how much its network takes in, as means between two reads.
+//
+// In a Kubernetes sidecar the cgroup that can be seen is the sidecar's own, and the server's CPU is not in it.
+type Host struct {
+	root string
+
+	mu       sync.Mutex
+	account  cpuAccount // path is empty until one was found
+	found    bool       // an account was found once: its absence is a failure from then on
+	used     watchdog.Maybe[time.Duration]
+	received map[string]uint64 // nil: no baseline
+}
+
+// NewHost prepares a reader; nothing is read before the first Read.
+func NewHost(cfg HostConfig) *Host { return &Host{root: cfg.Root} }
+
+// Read compares with the previous Read, elapsed ago by the monotonic clock. Values are unknown where there is nothing
+// to compare with: at the first read, after a failed one, where elapsed is not positive, or where a counter fell.
+//
+// Absent: the cgroup's CPU time cannot be had here. The network's intake may be known all the same.
+func (h *Host) Read(ctx context.Context, elapsed time.Duration) watchdog.Host {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		// These files answer at once or not at all, so asking late is the only thing to refuse.
+		h.used, h.received = watchdog.Maybe[time.Duration]{}, nil
+		return watchdog.Host{State: watchdog.SourceFailed, Reason: fmt.Sprintf("read the pod's load: %v", err)}
+	}
+	out := watchdog.Host{State: watchdog.SourceOK}
+	if err := h.cpu(&out, elapsed); err != nil {
+		out.State, out.Reason = watchdog.SourceAbsent, fmt.Sprintf("read the pod's CPU time: %v", err)
+		if h.found {
+			out.State = watchdog.SourceFailed
+		}
+		h.used = watchdog.Maybe[time.Duration]{}
+	}
+	h.network(&out, elapsed)
+	return out
+}
+
+func (h *Host) cpu(out *watchdog.Host, elapsed time.Duration) error {
+	if h.account.path == "" {
+		account, err := findCPUAccount(h.root)
+		if err != nil {
+			return err
+		}
+		h.account, h.found = account, true
+	}
+	used, err := h.account.usage(h.root)
+	if err != nil {
+		h.account = cpuAccount{} // it may have moved: look again next time
+		return err
+	}
+	if h.used.Known && used >= h.used.Value && elapsed > 0 {
+		out.CPUCores = watchdog.Known((used - h.used.Value).Seconds() / elapsed.Seconds())
+	}
+	h.used = watchdog.Known(used)
+	return nil
+}
+
+// network sums what grew on the interfaces that both reads know; one that fell makes the window unknown.
+func (h *Host) network(out *watchdog.Host, elapsed time.Duration) {
+	now, err := receivedBytes(h.root)
+	before := h.received
+	h.received = now
+	if err != nil || before == nil || elapsed <= 0 {
+		return
+	}
+	var grown uint64
+	for name, bytes := range now {
+		was, known := before[name]
+		if !known {
+			continue // its history is not this window's
+		}
+		if bytes < was {
+			return
+		}
+		grown += bytes - was
+	}
+	out.ReceivedBytesPerSecond = watchdog.Known(float64(grown) / elapsed.Seconds())
+}
