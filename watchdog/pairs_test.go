@@ -29,9 +29,13 @@ var conditions = []condition{
 	{name: "target refused", rule: "cannot act", apply: func(r *Rules, _ *State, _ *Snapshot) { r.Refused = "serverless" }},
 	{name: "not armed", rule: "cannot act", apply: func(r *Rules, _ *State, _ *Snapshot) { r.Armed, r.Unarmed = false, "no target" }},
 	{name: "stop asked", rule: "cannot act", endedByWork: true, excludes: "stop accepted, stop unproven, back-off",
-		apply: func(_ *Rules, p *State, _ *Snapshot) { p.Attempt = Attempt{Target: "runpod", Phase: StopAsked, Tries: 1} }},
+		apply: func(_ *Rules, p *State, _ *Snapshot) {
+			p.Attempt = Attempt{Target: "runpod", Phase: StopAsked, Tries: 1}
+		}},
 	{name: "stop accepted", rule: "cannot act", endedByWork: true, excludes: "stop unproven, back-off",
-		apply: func(_ *Rules, p *State, _ *Snapshot) { p.Attempt = Attempt{Target: "runpod", Phase: StopAccepted, Tries: 1} }},
+		apply: func(_ *Rules, p *State, _ *Snapshot) {
+			p.Attempt = Attempt{Target: "runpod", Phase: StopAccepted, Tries: 1}
+		}},
 	{name: "stop unproven", rule: "cannot act", endedByWork: true, excludes: "back-off",
 		apply: func(_ *Rules, p *State, _ *Snapshot) {
 			p.Attempt = Attempt{Target: "runpod", Phase: StopUnprovenWait, Tries: 1, RetryIn: time.Minute, Unproven: true}
