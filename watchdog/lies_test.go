@@ -52,6 +52,10 @@ func TestLiesOfSockets(t *testing.T) {
 			steps: `idle; c1[348/0,5s/5s] x11 -> busy connection_active; c1[348/0,60s/60s] -> quiet +server_stalled; c1[348/0,60s/60s] x12 -> stop act`},
 		{name: "owed connections that stand still are work while the CPU computes", steps: `idle; c1[348/0,5s/5s] cpu=1.5 x40 -> busy connection_active`},
 		{name: "owed connections without any witness are never called still", steps: `let gpu_absent nohost; idle; c1[348/0,5s/5s] x40 -> busy`},
+		{name: "owed connections do not age while the CPU cannot be read", steps: `idle; c1[348/0,5s/5s] x6; c1[348/0,60s/60s] host_failed x10 -> busy connection_active; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
+		{name: "owed connections do not age while a GPU that works cannot be read", steps: `idle; c1[348/0,5s/5s] x6; c1[348/0,60s/60s] gpu_failed x10 -> busy connection_active; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
+		{name: "owed connections go on ageing after the socket table failed", steps: `idle; c1[348/0,5s/5s] x6; sockets_failed -> unknown; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
+		{name: "what stands still cannot be called so in a window without the CPU", steps: `idle; c1[348/0,5s/5s] x13 -> quiet; c1[348/0,99s/99s] host_failed -> unknown source_failed +server_stalled; c1[348/0,99s/99s] -> quiet`},
 		{name: "bytes on an unreadable server stop counting after BROKEN_LIMIT in which GPU and CPU were quiet",
 			steps: `raw; unreadable x26 -> quiet; c1[500/900,5ms/1ms] unreadable -> busy; c2[5/9,5ms/1ms] unreadable; c3[5/9,5ms/1ms] unreadable; c4[5/9,5ms/1ms] unreadable;
 				c5[5/9,5ms/1ms] unreadable; c6[5/9,5ms/1ms] unreadable; c7[5/9,5ms/1ms] unreadable; c8[5/9,5ms/1ms] unreadable; c9[5/9,5ms/1ms] unreadable;

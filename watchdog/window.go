@@ -19,6 +19,8 @@ type window struct {
 	traffic                  traffic
 	gpus                     gpus
 	evidence                 Evidence
+	// stalled: signs of work were there and did not count, because they have stood still for too long.
+	stalled bool
 	// owed: somebody waits for an answer right now, however briefly.
 	owed string
 	// loading: a server is coming up.
@@ -53,12 +55,12 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 
 	hard := slices.Concat(srv.hard, w.gpus.hard)
 	soft := slices.Concat(srv.soft, w.traffic.soft)
-	n.NoProgressFor = r.noProgress(p, s, srv, len(hard) > 0, len(soft) > 0, w.gpus)
+	n.NoProgressFor = r.noProgress(p, n, s, srv, len(hard) > 0, len(soft) > 0, w.gpus)
 	w.notes = slices.Concat(srv.notes, w.gpus.notes)
 	if len(soft) > 0 && n.NoProgressFor >= r.BrokenLimit {
 		w.notes = append(w.notes, Because{Code: ServerStalled, Detail: fmt.Sprintf("%s, but nothing has moved for %s, neither counters nor GPU nor CPU",
 			soft[0].Detail, n.NoProgressFor.Round(time.Second))})
-		soft, w.owed = nil, w.traffic.brief
+		soft, w.owed, w.stalled = nil, w.traffic.brief, true
 	}
 	w.loading = srv.loading != ""
 	w.evidence = r.evidence(n, s, srv)
@@ -103,6 +105,8 @@ func (r *Rules) missing(p, n State, s Snapshot, srv servers, w window) Because {
 		return Because{Code: SourceFail, Detail: w.gpus.missing}
 	case s.Sockets.State == SourceFailed && n.Sockets.required(r):
 		return Because{Code: SourceFail, Detail: "sockets: " + s.Sockets.Reason}
+	case w.stalled && cpuFailed(s):
+		return Because{Code: SourceFail, Detail: "whether what stands still is work cannot be said without the CPU: " + s.Host.Reason}
 	case len(s.Servers) > 0 && !requestLevel:
 		return Because{Code: NoEvidence, Detail: "no source says anything about requests"}
 	case len(s.Servers) == 0 && !w.gpus.quiet && !requestLevel:
@@ -120,20 +124,28 @@ func (r *Rules) late() time.Duration {
 // noProgress follows how long soft signs of work have stood still: no counter moved, and GPU and CPU, where they can be
 // read, were quiet. Without any such witness only an unmoving page counts, never flowing bytes.
 //
-// While a server does not answer at all, a window without any such sign says nothing either way: a hung server that is
-// scraped now and then must not begin anew with each scrape.
-func (r *Rules) noProgress(p State, s Snapshot, srv servers, hard, soft bool, g gpus) time.Duration {
+// While a witness that works does not answer, nothing is said about progress; and while a server or the socket table does
+// not answer, a window without any such sign says nothing either way: a hung server that is scraped now and then must not
+// begin anew with each scrape.
+func (r *Rules) noProgress(p, n State, s Snapshot, srv servers, hard, soft bool, g gpus) time.Duration {
 	cpu := s.Host.CPUCores
 	switch {
-	case hard, srv.moved, cpu.Known && cpu.Value >= quietCPU, !g.quiet && !cpu.Known && len(srv.soft) == 0:
+	case hard, srv.moved, cpu.Known && cpu.Value >= quietCPU:
+		return 0
+	case soft && (cpuFailed(s) || s.GPU.State == SourceFailed && n.GPU.required(r)):
+		return p.NoProgressFor
+	case !g.quiet && !cpu.Known && len(srv.soft) == 0 && soft:
 		return 0
 	case soft:
 		return p.NoProgressFor + s.Elapsed
-	case len(srv.failing) > 0:
+	case len(srv.failing) > 0, srv.skipped > 0, s.Sockets.State == SourceFailed:
 		return p.NoProgressFor
 	}
 	return 0
 }
+
+// cpuFailed: the CPU should have been read in this window, and was not.
+func cpuFailed(s Snapshot) bool { return !s.Host.CPUCores.Known && s.Host.State != SourceAbsent }
 
 // gpuAlone follows how long the GPU has been the only sign of work while the server was known to be quiet.
 func gpuAlone(p State, elapsed time.Duration, alone bool) time.Duration {

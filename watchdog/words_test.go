@@ -60,6 +60,7 @@ var vocabulary = map[string]act{
 
 	// host and sockets
 	"cpu":            number(func(s *Snapshot, v float64) { s.Host.CPUCores = Known(v) }),
+	"host_failed":    plain(func(s *Snapshot) { s.Host = Host{State: SourceFailed, Reason: "no such file"} }),
 	"nohost":         plain(func(s *Snapshot) { s.Host = Host{State: SourceAbsent, Reason: "no cgroup"} }),
 	"sockets_absent": plain(func(s *Snapshot) { s.Sockets = Sockets{State: SourceAbsent, Reason: "no listener"} }),
 	"sockets_failed": plain(func(s *Snapshot) { s.Sockets = Sockets{State: SourceFailed, Reason: "no answer"} }),
