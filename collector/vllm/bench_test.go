@@ -1,0 +1,102 @@
+package vllm
+
+import (
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"net/http/httptest"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// page60k is a page of 60 kB: a recorded one, with as many lines of another family as it takes.
+func page60k(b *testing.B) []byte {
+	page := bytes.Clone(recordedPages(b)["0.32.0-busy"])
+	for len(page) < 60_000 {
+		page = append(page, "vllm:request_queue_time_seconds_bucket{engine=\"0\",le=\"0.3\",model_name=\"other\"} 15.0\n"...)
+	}
+	return page
+}
+
+func BenchmarkParsePage(b *testing.B) {
+	page := page60k(b)
+	b.Run("reader", func(b *testing.B) {
+		b.SetBytes(int64(len(page)))
+		b.ReportAllocs()
+		var r reader
+		for b.Loop() {
+			if _, err := r.read(page, textType); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("plain", func(b *testing.B) {
+		b.SetBytes(int64(len(page)))
+		b.ReportAllocs()
+		for b.Loop() {
+			all, err := referenceSeries(page, false)
+			if err != nil || len(all) == 0 {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkRead reports the processor time of a whole read over loopback, the server's part (some 60 µs of a Go server
+// that writes three answers) included, with and without compression on the way.
+func BenchmarkRead(b *testing.B) {
+	page := page60k(b)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(page)
+	z.Close()
+	for _, compressed := range []bool{false, true} {
+		name := "identity"
+		if compressed {
+			name = "gzip"
+		}
+		b.Run(name, func(b *testing.B) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case metricsPath:
+					w.Header().Set("Content-Type", textType)
+					if compressed && r.Header.Get("Accept-Encoding") == "gzip" {
+						w.Header().Set("Content-Encoding", "gzip")
+						_, _ = w.Write(packed.Bytes())
+						return
+					}
+					_, _ = w.Write(page)
+				case loadPath:
+					_, _ = w.Write([]byte(`{"server_load":0}`))
+				}
+			}))
+			defer server.Close()
+			c, err := New(Config{URL: server.URL, UserAgent: "gpu-watchdog/bench"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			c.transport.DisableCompression = !compressed
+			c.Read(b.Context())
+			b.ReportAllocs()
+			before := processorTime(b)
+			n := 0
+			for b.Loop() {
+				if s := c.Read(b.Context()); !s.EngineSeries {
+					b.Fatalf("%+v", s)
+				}
+				n++
+			}
+			b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(n), "cpu-µs/op")
+		})
+	}
+}
+
+func processorTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
