@@ -1,6 +1,7 @@
 package status
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
 )
+
+const undecided = "nothing has been decided yet: the first look at this pod is not over"
 
 // Of makes the document from the last published view, which may be nil before the first tick, as it is read at now.
 // version is the program's own, for the time before any view says it.
@@ -24,7 +27,7 @@ func Of(v *loop.View, now time.Time, version string) Status {
 		Sources:  Sources{VLLM: []Server{}, GPU: []GPU{}, Sockets: Sockets{Ports: []uint16{}}},
 	}
 	if v == nil {
-		s.Warnings = append(s.Warnings, "nothing has been decided yet: the first look at this pod is not over")
+		s.Warnings = append(s.Warnings, undecided)
 		return s
 	}
 	id := v.Identity
@@ -55,12 +58,10 @@ func Decided(v *loop.View) bool { return v != nil && !v.Decision.At.IsZero() }
 // from the future is not fresh: the clock was set back, and nobody knows how old it is.
 func Fresh(v *loop.View, now time.Time) error {
 	if !Decided(v) {
-		return fmt.Errorf("nothing has been decided yet: the first look at this pod is not over")
+		return errors.New(undecided)
 	}
 	age := now.Sub(v.Decision.At)
 	switch {
-	case v.Stale <= 0:
-		return nil
 	case age > v.Stale:
 		return fmt.Errorf("the last decision is %s old, and should be at most %s: the watchdog is stuck", age.Round(time.Second), v.Stale)
 	case -age > v.Stale:

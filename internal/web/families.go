@@ -167,7 +167,9 @@ func sourceSeries(read func(loop.SourceHealth) (float64, bool)) func(*loop.View,
 func totals(read func(loop.DeviceTotals) float64) func(*loop.View, emit) {
 	return func(v *loop.View, e emit) {
 		for uuid, t := range v.Counters.Devices {
-			e(read(t), uuid)
+			if uuid != "" {
+				e(read(t), uuid)
+			}
 		}
 	}
 }

@@ -159,7 +159,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 		s.log.Debug("requests cut off at the end", zap.Error(err))
 		_ = srv.Close()
 	}
-	<-ended
+	_ = <-ended // that it was shut down
 	return nil
 }
 

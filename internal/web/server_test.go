@@ -3,9 +3,11 @@ package web
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -177,7 +179,7 @@ func TestSlowClientsCannotHoldTheServer(t *testing.T) {
 		}
 		for r := bufio.NewReader(c); ; {
 			if _, err := r.ReadByte(); err != nil {
-				if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+				if errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Errorf("client %d is still connected after %s", i, time.Since(begun))
 				}
 				break

@@ -1,0 +1,173 @@
+package panel
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/status"
+)
+
+// Options say how the panel looks.
+type Options struct {
+	// Color uses ANSI colours.
+	Color bool
+	// Width is the terminal's, in columns; 0 is 80, and less than 40 is taken as 40.
+	Width int
+}
+
+// Render writes the panel of s to w.
+func Render(w io.Writer, s status.Status, o Options) error {
+	if o.Width == 0 {
+		o.Width = 80
+	}
+	p := &sheet{width: max(leastWidth, o.Width), color: o.Color}
+	p.title(s)
+	p.verdict(s)
+	p.idle(s)
+	p.warnings(s)
+	p.reasons(s)
+	p.money(s)
+	p.target(s)
+	p.evidence(s)
+	p.lastStop(s)
+	if _, err := io.WriteString(w, p.String()); err != nil {
+		return fmt.Errorf("write the panel: %w", err)
+	}
+	return nil
+}
+
+func (p *sheet) title(s status.Status) {
+	name := clean(s.Name.Or("gpu-watchdog"))
+	about := fmt.Sprintf("gpu-watchdog %s  %s", clean(s.Version), s.Now.UTC().Format("2006-01-02 15:04:05 UTC"))
+	badge, t := badge(s)
+	gap := p.width - utf8.RuneCountInString(name) - utf8.RuneCountInString(about) - utf8.RuneCountInString(badge) - 2
+	if gap < 2 {
+		p.line(p.paint(bold, clip(name, p.width)))
+		for _, part := range wrap(about, p.width) {
+			p.line(p.paint(dim, part))
+		}
+		p.line(p.paint(t, badge))
+		return
+	}
+	p.line(p.paint(bold, name) + "  " + p.paint(dim, about) + strings.Repeat(" ", gap) + p.paint(t, badge))
+}
+
+func badge(s status.Status) (string, tone) {
+	switch {
+	case !s.Armed.Known:
+		return "", normal
+	case s.DryRun.Value:
+		return "[dry run]", yellow
+	case !s.Armed.Value:
+		return "[not armed]", red
+	}
+	return "[armed]", green
+}
+
+var activityTones = map[string]tone{"busy": green, "quiet": blue, "unknown": yellow, "broken": red}
+
+func (p *sheet) verdict(s status.Status) {
+	p.line("")
+	lasted := ""
+	if s.Activity.Known && s.Since.Known {
+		lasted = fmt.Sprintf("for %s (since %s)", since(s.Since.Value, s.Now), clock(s.Since.Value, s.Now))
+	}
+	p.row("activity", activityTones[s.Activity.Value], text(s.Activity), lasted)
+	if !s.Verdict.Known {
+		p.row("verdict", dim, unknown, "")
+		return
+	}
+	t := bold
+	if s.Verdict.Value != "hold" {
+		t = red
+	}
+	p.row("verdict", t, text(s.Verdict)+": "+text(s.Reason), "")
+	if len(s.Reasons) > 0 {
+		p.row("", normal, "", explain(s.Reasons[0], s.Now))
+	}
+}
+
+// explain is a reason in words.
+func explain(r status.Reason, now time.Time) string {
+	out := clean(r.Detail)
+	if out == "" {
+		out = meaning(r.Code)
+	}
+	if r.Since.Known {
+		out += " (since " + clock(r.Since.Value, now) + ")"
+	}
+	return out
+}
+
+// idle shows the idle clock as a bar, and when a stop comes.
+func (p *sheet) idle(s status.Status) {
+	switch {
+	case s.Idle.Known && s.Threshold.Known && s.Threshold.Value > 0:
+		share := min(1, max(0, s.Idle.Value/s.Threshold.Value))
+		p.row("idle", normal, span(s.Idle.Value), fmt.Sprintf("of %s (%.0f %%)", span(s.Threshold.Value), share*100))
+		cells := p.width - keyWidth - 4
+		full := int(share * float64(cells))
+		p.line("  " + pad("", keyWidth) + p.paint(activityTones[s.Activity.Value], strings.Repeat("█", full)) + p.paint(dim, strings.Repeat("░", cells-full)))
+	case s.Idle.Known:
+		p.row("idle", normal, span(s.Idle.Value), "(no threshold: it is chosen when idleness begins)")
+	default:
+		p.row("idle", dim, unknown, "")
+	}
+	switch {
+	case !s.Verdict.Known:
+		p.row("stop", dim, unknown, "")
+	case !s.StopAt.Known:
+		p.row("stop", dim, "none in sight", "")
+	default:
+		t := normal
+		if s.Verdict.Value != "hold" {
+			t = red
+		}
+		when := "now"
+		if left := s.StopAt.Value.Sub(s.Now); left > 0 {
+			when = "in " + span(left.Seconds())
+		}
+		if s.DryRun.Value {
+			when += ", if this were no dry run"
+		}
+		p.row("stop", t, "at "+clock(s.StopAt.Value, s.Now)+",", when)
+	}
+	if s.PostponedUntil.Known {
+		p.row("postponed", normal, "until "+clock(s.PostponedUntil.Value, s.Now), "")
+	}
+	for _, h := range s.Holds {
+		p.row("hold", normal, "until "+write(h.Until, func(t time.Time) string { return clock(t, s.Now) }), fmt.Sprintf("by %s: %s", text(h.By), text(h.Why)))
+	}
+}
+
+func (p *sheet) warnings(s status.Status) {
+	if len(s.Warnings) == 0 {
+		return
+	}
+	p.head("warnings")
+	for _, warning := range s.Warnings {
+		for i, line := range wrap(clean(warning), p.width-4) {
+			mark := "  "
+			if i == 0 {
+				mark = p.paint(yellow, "! ")
+			}
+			p.line("  " + mark + line)
+		}
+	}
+}
+
+// reasons shows those beside the deciding one, which stands with the verdict.
+func (p *sheet) reasons(s status.Status) {
+	if len(s.Reasons) < 2 {
+		return
+	}
+	p.head("also")
+	for _, r := range s.Reasons[1:] {
+		// The codes are longer than the names on the left, so each is a line of its own, and its words go below.
+		p.line("  " + clip(clean(r.Code), p.width-2))
+		p.row("", normal, "", explain(r, s.Now))
+	}
+}
