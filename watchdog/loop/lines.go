@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"math"
 	"time"
 
 	"go.uber.org/zap"
@@ -101,11 +102,11 @@ func (n line) log(log *zap.Logger, suppressed int) {
 		zap.Uint64("tick", d.Tick), zap.String("at", at), zap.String("verdict", n.verdict),
 		zap.String("reason", string(d.Reason())), zap.Strings("reasons", codes), zap.String("detail", detail),
 		zap.String("activity", d.Activity.String()),
-		zap.Float64("idle_seconds", d.Idle.Seconds()), seconds("threshold_seconds", d.Threshold),
+		seconds("idle_seconds", watchdog.Known(d.Idle)), seconds("threshold_seconds", d.Threshold),
 		seconds("break_even_seconds", breakEven), zap.Float64("cold_start_seconds", q.ColdStart.Seconds()),
-		seconds("stop_in_seconds", d.StopIn()), zap.Float64("unknown_seconds", d.UnknownFor.Seconds()),
+		seconds("stop_in_seconds", d.StopIn()), seconds("unknown_seconds", watchdog.Known(d.UnknownFor)),
 		number("price_usd_per_hour", q.PriceUSDPerHour), number("saving_usd_per_hour", q.SavingUSDPerHour),
-		number("idle_cost_usd", idleCost(d)), number("cold_start_cost_usd", q.ColdStartUSD),
+		dollars("idle_cost_usd", idleCost(d)), dollars("cold_start_cost_usd", q.ColdStartUSD),
 		number("running", d.Running), number("waiting", d.Waiting), number("tokens_delta", d.TokensDelta),
 		zap.Uint64p("connection_bytes", d.ConnectionBytes.Ptr()), peer(d.Peer),
 		number("gpu_percent_max", d.GPUPercentMax), zap.Float64("gpu_threshold_percent", d.GPUThresholdPercent),
@@ -129,7 +130,13 @@ func seconds(k string, v watchdog.Maybe[time.Duration]) zap.Field {
 	if !v.Known {
 		return zap.Float64p(k, nil)
 	}
-	return zap.Float64(k, v.Value.Seconds())
+	return zap.Float64(k, v.Value.Round(time.Millisecond).Seconds())
+}
+
+// dollars are written to the millionth: what is finer is noise of floating point.
+func dollars(k string, v watchdog.Maybe[float64]) zap.Field {
+	v.Value = math.Round(v.Value*1e6) / 1e6
+	return number(k, v)
 }
 
 func instant(k string, v watchdog.Maybe[time.Time]) zap.Field { return zap.Timep(k, v.Ptr()) }
