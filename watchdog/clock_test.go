@@ -39,6 +39,7 @@ func TestIdleClock(t *testing.T) {
 		{name: "the wall clock stepping back makes the window unknown", steps: `idle x4; wall=-5s -> quiet idle=25s; wall=-3h -> unknown clock_step idle=25s`},
 		{name: "at short intervals a look may be a second late", rules: func(r *Rules) { r.CheckInterval = 100 * time.Millisecond },
 			steps: `elapsed=100ms x4; elapsed=1.1s -> quiet idle=1.5s; elapsed=1.2s -> unknown clock_step idle=1.5s`},
+		{name: "time never runs backward", steps: `idle x4; elapsed=-30s -> idle=20s`},
 		{name: "durations come from the elapsed time, never from the wall clock", steps: `idle; wall=4s x4 -> quiet idle=25s`},
 	})
 }
@@ -56,6 +57,7 @@ func TestWatchdogAway(t *testing.T) {
 		{name: "a resumed pod begins at 0", steps: `idle x6; resumed; idle -> unknown no_baseline idle=0s; idle -> quiet idle=5s ready=5s`},
 		{name: "an unknown identity keeps nothing", steps: `idle x6; let noid; killed; idle -> unknown not_armed idle=0s`},
 		{name: "a warning does not outlive the process: a new one is given", steps: `idle x12 -> stop; killed; idle -> hold; idle -> warn idle=65s stopin=20s; idle x4 -> stop`},
+		{name: "time away counts for nothing else either", rules: func(r *Rules) { r.MinRuntime = time.Minute }, steps: `idle x6; killed; elapsed=1h -> min_runtime ready=30s`},
 		{name: "STARTUP_TIMEOUT goes on over a restart of the watchdog", steps: `raw; refused x20; killed; refused x6 -> unknown alarm:server_not_ready`},
 		{name: "MIN_RUNTIME goes on over a restart of the watchdog", rules: func(r *Rules) { r.MinRuntime = time.Minute }, steps: `idle x6; killed; idle x2 -> min_runtime ready=35s`},
 	})

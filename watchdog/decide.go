@@ -9,6 +9,9 @@ import (
 // decided. It is pure: the same arguments give the same results, and neither argument is changed.
 func (r *Rules) Decide(p State, s Snapshot) (State, Decision) {
 	p.StartID = s.StartID
+	if !p.Based || s.Elapsed < 0 {
+		s.Elapsed = 0 // nothing is known of the time before a first look
+	}
 	n, w := r.observe(p, s)
 	n = r.advance(n, s, w)
 	n, overtaken := r.attempt(n, s, w.activity)
