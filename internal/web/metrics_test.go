@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -109,6 +110,11 @@ func TestMetricsLeaveOutTheUnknown(t *testing.T) {
 			v.Decision.Quote.PriceUSDPerHour = watchdog.Maybe[float64]{}
 			v.Money.SpentTotal, v.Money.IdleTotal = 0, 0
 		}, []string{"price_usd_per_hour", "spent_usd_total", "idle_usd_total"}},
+		"a price that is no number": {func(v *loop.View) { v.Decision.Quote.PriceUSDPerHour = watchdog.Known(math.NaN()) }, []string{"price_usd_per_hour"}},
+		"a GPU without a UUID": {func(v *loop.View) {
+			v.Snapshot.GPU.Devices[0].UUID = ""
+			v.Counters.Devices = map[string]loop.DeviceTotals{"": {}}
+		}, []string{"gpu_busy_seconds_total", "gpu_sample_gaps_total", "gpu_power_watts", "gpu_memory_used_bytes", "gpu_utilization_ratio"}},
 		"saving":    {func(v *loop.View) { v.Decision.Quote.NoSaving = true }, []string{"break_even_seconds"}},
 		"threshold": {func(v *loop.View) { v.Decision.Threshold = watchdog.Maybe[time.Duration]{} }, []string{"threshold_seconds"}},
 		"power":     {func(v *loop.View) { v.Snapshot.GPU.Devices[0].PowerWatts.Known = false }, []string{"gpu_power_watts"}},
