@@ -145,12 +145,16 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 		// OPTIONS * is a method like any other here: not allowed.
 		DisableGeneralOptionsHandler: true,
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(l) }()
+	var failed error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failed = srv.Serve(l)
+	}()
 	select {
-	case err := <-ended:
+	case <-ended:
 		_ = srv.Close() // the listener is gone; this lets go of its connections
-		return err
+		return failed
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
@@ -159,7 +163,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 		s.log.Debug("requests cut off at the end", zap.Error(err))
 		_ = srv.Close()
 	}
-	_ = <-ended // that it was shut down
+	<-ended
 	return nil
 }
 
