@@ -1,11 +1,13 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,9 +93,15 @@ func StartIdentity(cfg IdentityConfig) (Identity, error) {
 		}
 		paths = []string{under(cfg.Root, defaultStartIDFile), filepath.Join(temp, "gpu-watchdog", "start-id")}
 	}
+	volumes := map[string]string{}
+	for _, path := range paths {
+		volumes[path] = volumeOf(cfg.Root, path, append([]string{networkVolume}, cfg.Volumes...))
+	}
+	// A place that a stop empties comes before one that it does not.
+	slices.SortStableFunc(paths, func(a, b string) int { return cmp.Compare(min(len(volumes[a]), 1), min(len(volumes[b]), 1)) })
 	var failed []error
 	for _, path := range paths {
-		volume := volumeOf(cfg.Root, path, append([]string{networkVolume}, cfg.Volumes...))
+		volume := volumes[path]
 		file := startIDFile{path: path, boot: out.BootID, first: first.started, outlives: volume != ""}
 		got, err := file.settle()
 		if err != nil {

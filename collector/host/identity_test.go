@@ -283,17 +283,38 @@ func TestStartIdentityOnAVolume(t *testing.T) {
 	}
 }
 
+// Where the first of the default places lies on a volume and the second does not, the second serves.
+func TestStartIdentityAvoidsAVolume(t *testing.T) {
+	root, set := machine(t)
+	lib, temp := filepath.Join(root, "var/lib/gpu-watchdog"), filepath.Join(root, "tmp")
+	set("var/lib/gpu-watchdog/memory.json", "")
+	set("proc/self/mountinfo", "22 1 0:21 / / rw - overlay overlay rw\n23 22 8:1 / "+lib+" rw - ext4 /dev/sda1 rw\n")
+	cfg := IdentityConfig{Volumes: []string{lib}, Root: root, TempDir: temp}
+	if got := identity(t, cfg); !strings.HasPrefix(got.Path, temp) || got.Warning != "" {
+		t.Errorf("got %+v", got)
+	}
+	cfg.TempDir = filepath.Join(lib, "memory.json") // a file: no place at all
+	if got := identity(t, cfg); !strings.HasPrefix(got.Path, lib) || got.Warning == "" {
+		t.Errorf("the volume alone: %+v", got)
+	}
+}
+
 // Watchdogs that start together agree on one id, and exactly one of them made it.
 func TestStartIdentityConcurrently(t *testing.T) {
 	root, set := machine(t)
 	cfg := IdentityConfig{Root: root, TempDir: root}
 	seen := map[string]bool{}
-	for _, before := range []func(){
-		func() {},
-		func() { set("proc/sys/kernel/random/boot_id", bootB) },
-		func() { set(defaultStartIDFile, "torn") },
-	} {
-		before()
+	for round := range 24 {
+		switch round % 3 {
+		case 0: // no file yet
+			if err := os.RemoveAll(filepath.Join(root, "var")); err != nil {
+				t.Fatal(err)
+			}
+		case 1: // a reboot
+			set("proc/sys/kernel/random/boot_id", fmt.Sprintf("%032x", round))
+		case 2: // a torn file
+			set(defaultStartIDFile, "torn")
+		}
 		got := make([]Identity, 16)
 		var all sync.WaitGroup
 		for i := range got {

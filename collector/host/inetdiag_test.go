@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -133,10 +134,10 @@ func TestDecodeDiag(t *testing.T) {
 	if got, err := decodeDiag(diagMessage(want, infoBytesSent, nil, nil)); err != nil || got != old {
 		t.Errorf("kernel 4.18: got %+v, %v, want %+v", got, err, old)
 	}
-	if _, err := decodeDiag(diagMessage(want, infoBytesReceived, nil, nil)); err != errNoTCPInfo {
+	if _, err := decodeDiag(diagMessage(want, infoBytesReceived, nil, nil)); !errors.Is(err, errNoTCPInfo) {
 		t.Errorf("kernel 4.0: error %v, want %v", err, errNoTCPInfo)
 	}
-	if _, err := decodeDiag(diagMessage(want, 232, nil, nil)[:diagMessageSize]); err != errNoTCPInfo {
+	if _, err := decodeDiag(diagMessage(want, 232, nil, nil)[:diagMessageSize]); !errors.Is(err, errNoTCPInfo) {
 		t.Errorf("no attributes: error %v, want %v", err, errNoTCPInfo)
 	}
 	mapped := want

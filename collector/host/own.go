@@ -16,7 +16,7 @@ import (
 // and ended between two looks was never recognised, and a stranger who takes its port before the next look would be
 // taken for it.
 //
-// It is safe for concurrent use; the zero value is not usable.
+// It is safe for concurrent use, and the zero value is an empty set.
 type OwnConnections struct {
 	mu        sync.Mutex
 	addresses map[netip.AddrPort]*ownAddress
@@ -31,11 +31,6 @@ type ownAddress struct {
 	claimed int // of these, how many have been recognised in the table
 }
 
-// NewOwnConnections returns an empty set.
-func NewOwnConnections() *OwnConnections {
-	return &OwnConnections{addresses: map[netip.AddrPort]*ownAddress{}, cookies: map[uint64]struct{}{}}
-}
-
 // Opened says that we hold a connection from this local address. Call it before the first byte is sent.
 func (o *OwnConnections) Opened(local netip.AddrPort) {
 	o.mu.Lock()
@@ -43,6 +38,9 @@ func (o *OwnConnections) Opened(local netip.AddrPort) {
 	local = plain(local)
 	a := o.addresses[local]
 	if a == nil {
+		if o.addresses == nil {
+			o.addresses = map[netip.AddrPort]*ownAddress{}
+		}
 		a = &ownAddress{}
 		o.addresses[local] = a
 	}
@@ -130,6 +128,9 @@ func (l *ownLook) ours(peer netip.AddrPort, cookie uint64) bool {
 		a := o.addresses[plain(peer)]
 		if a == nil || a.claimed >= a.open+a.closing {
 			return false
+		}
+		if o.cookies == nil {
+			o.cookies = map[uint64]struct{}{}
 		}
 		a.claimed++
 		o.cookies[cookie] = struct{}{}

@@ -38,7 +38,7 @@ func TestOwnConnectionsTimelines(t *testing.T) {
 		{"a zone does not matter", "+z [1:l ]=0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			own := NewOwnConnections()
+			own := &OwnConnections{}
 			address := map[string]netip.AddrPort{
 				"a": netip.MustParseAddrPort("127.0.0.1:40000"), "m": netip.MustParseAddrPort("[::ffff:127.0.0.1]:40000"),
 				"b": netip.MustParseAddrPort("127.0.0.1:40001"),
@@ -73,7 +73,7 @@ func TestOwnConnectionsTimelines(t *testing.T) {
 
 // Nothing is kept of connections that are over.
 func TestOwnConnectionsForget(t *testing.T) {
-	own := NewOwnConnections()
+	own := &OwnConnections{}
 	for i := range 1000 {
 		address := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(i+1))
 		own.Opened(address)
@@ -88,7 +88,7 @@ func TestOwnConnectionsForget(t *testing.T) {
 
 // Scrapers open and close while the table is read; the race detector is the judge, and the end state.
 func TestOwnConnectionsConcurrently(t *testing.T) {
-	own := NewOwnConnections()
+	own := &OwnConnections{}
 	var scrapers sync.WaitGroup
 	for i := range 4 {
 		scrapers.Go(func() {
@@ -112,9 +112,9 @@ func TestOwnConnectionsConcurrently(t *testing.T) {
 }
 
 func TestOwnConnectionsDial(t *testing.T) {
-	own := NewOwnConnections()
+	own := &OwnConnections{}
 	boom := errors.New("boom")
-	if _, err := own.Dial(func(context.Context, string, string) (net.Conn, error) { return nil, boom })(t.Context(), "tcp", "x"); err != boom {
+	if _, err := own.Dial(func(context.Context, string, string) (net.Conn, error) { return nil, boom })(t.Context(), "tcp", "x"); !errors.Is(err, boom) {
 		t.Errorf("error %v, want %v", err, boom)
 	}
 	// A connection that is not TCP can never be in the table.

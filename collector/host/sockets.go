@@ -56,7 +56,7 @@ func NewSockets(cfg SocketConfig) *Sockets {
 	ports = slices.Compact(ports)
 	own := cfg.Own
 	if own == nil {
-		own = NewOwnConnections()
+		own = &OwnConnections{}
 	}
 	return &Sockets{ports: ports, own: own, root: cfg.Root, table: newSocketTable(ports)}
 }
@@ -72,6 +72,7 @@ func (s *Sockets) Close() error {
 //
 // Absent: no port is served, no served port has a listener in this network namespace (connections that outlived one are
 // listed all the same), or the kernel does not answer such questions here. Failed: it should have answered and did not.
+// Beside a good state a reason says that there were more than MaxConnections.
 func (s *Sockets) Read(ctx context.Context) watchdog.Sockets {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -255,7 +255,7 @@ func TestSocketsLeaveOutOurOwn(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := listen(t, "tcp", c.listenAt)
-			own := NewOwnConnections()
+			own := &OwnConnections{}
 			s, all := newSockets(t, own, portOf(l)), newSockets(t, nil, portOf(l))
 			none := func(when string) {
 				t.Helper()
@@ -296,7 +296,7 @@ func TestSocketsStrangerOnOurOldPort(t *testing.T) {
 	for _, lookBetween := range []bool{true, false} {
 		t.Run(fmt.Sprintf("look between %v", lookBetween), func(t *testing.T) {
 			l := listen(t, "tcp4", "127.0.0.1:0")
-			own := NewOwnConnections()
+			own := &OwnConnections{}
 			s := newSockets(t, own, portOf(l))
 			// A port that was bound by hand is shared with no other connection of this machine, so that it is free again.
 			dialFrom := func(from netip.AddrPort) func() (net.Conn, error) {

@@ -91,7 +91,7 @@ func TestSocketsAlwaysHaveADeadline(t *testing.T) {
 
 // A look that failed forgets nothing of ours.
 func TestSocketsFailedLookKeepsOurOwn(t *testing.T) {
-	own := NewOwnConnections()
+	own := &OwnConnections{}
 	f := &fakeTable{sockets: []diagSocket{listener, established(7, "10.0.0.1:40000")}}
 	s := fakeSockets(f, own)
 	own.Opened(netip.MustParseAddrPort("10.0.0.1:40000"))

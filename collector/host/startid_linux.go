@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"os"
 	"time"
 
@@ -17,10 +18,20 @@ func lockFolder(folder string) (unlock func()) {
 	if err != nil {
 		return func() {}
 	}
-	for end := time.Now().Add(lockWait); ; time.Sleep(5 * time.Millisecond) {
+	unlock = func() { _ = f.Close() }
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	enough := time.NewTimer(lockWait)
+	defer enough.Stop()
+	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err != unix.EWOULDBLOCK && err != unix.EINTR || time.Now().After(end) {
-			return func() { _ = f.Close() }
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return unlock
+		}
+		select {
+		case <-again.C:
+		case <-enough.C:
+			return unlock
 		}
 	}
 }
