@@ -60,7 +60,9 @@ type Config struct {
 	Persistent bool
 	// Answers counts what the ladder was told, by target and result. It may be nil.
 	Answers func() map[AttemptKey]uint64
-	Log     *zap.Logger
+	// Observed is told how long each tick took, in seconds. It may be nil.
+	Observed func(seconds float64)
+	Log      *zap.Logger
 }
 
 // Loop is the live watchdog. Run owns the ticker; tick does the work.
@@ -179,6 +181,9 @@ func (l *Loop) step(ctx context.Context, final bool) watchdog.Decision {
 	l.remember(before, d, s.At)
 	l.totals.TickSeconds = time.Since(began).Seconds()
 	l.publish(s, d)
+	if l.Observed != nil {
+		l.Observed(l.totals.TickSeconds)
+	}
 	return d
 }
 
