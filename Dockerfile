@@ -7,7 +7,6 @@
 # Debian 12 on purpose: linked against its glibc the program needs no symbol above GLIBC_2.34, so that it also runs when it is
 # copied into the images that vLLM is served from. What is newer may ask for more. test/e2e/container.sh holds both.
 FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26-bookworm AS build
-ARG BUILDARCH
 ARG TARGETARCH
 ARG VERSION=dev
 WORKDIR /src
@@ -19,7 +18,7 @@ RUN set -eu; \
     arm64) machine=aarch64 package=aarch64 ;; \
     *) echo "TARGETARCH=$TARGETARCH: NVIDIA's library exists for amd64 and arm64" >&2; exit 1 ;; \
     esac; \
-    if [ "$TARGETARCH" = "$BUILDARCH" ]; then echo gcc >/cc; exit; fi; \
+    if [ "$TARGETARCH" = "$(go env GOHOSTARCH)" ]; then echo gcc >/cc; exit; fi; \
     echo "$machine-linux-gnu-gcc" >/cc; \
     command -v "$(cat /cc)" >/dev/null || { \
         apt-get update; \
