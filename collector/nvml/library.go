@@ -134,7 +134,7 @@ func (l *library) probe() *problem {
 func (l *library) close() {
 	if l.up {
 		l.up = false
-		l.do(callShutdown, noGPU, l.api.Shutdown)
+		_ = l.do(callShutdown, noGPU, l.api.Shutdown) // whatever it says, the next step is another open, or our end
 	}
 }
 

@@ -153,6 +153,17 @@ func longHang(t *testing.T) {
 	readUntil(t, s, "a good look", inState(watchdog.SourceOK))
 	script.Hangs = []string{"nvmlDeviceGetSamples"}
 	write(t, script)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if g := s.Read(ctx); g.State != watchdog.SourceFailed || ctx.Err() != nil {
+		t.Errorf("Read left nothing of its time to the caller: %v, %+v", ctx.Err(), g)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	cancel()
+	began := time.Now()
+	if g := s.Read(ctx); g.State != watchdog.SourceFailed || time.Since(began) > patience/4 {
+		t.Errorf("Read went on for %v after it was cancelled: %+v", time.Since(began), g)
+	}
 	if g := read(t, s); g.State != watchdog.SourceFailed {
 		t.Fatalf("a Read without a near deadline waited for the hang to end: %+v", g)
 	}

@@ -173,12 +173,54 @@ func TestNoneNeverLoadsTheLibrary(t *testing.T) {
 			t.Fatalf("have %+v", g)
 		}
 	}
+	select {
+	case <-s.finished:
+	default:
+		t.Error("a worker runs")
+	}
 	if n := calls(t, script.Trace, "nvml"); n != 0 {
 		t.Errorf("%d calls of NVML", n)
 	}
 	if logs.Len() != 0 {
 		t.Errorf("what was asked for is no news: %v", logs.All())
 	}
+}
+
+// Figures that are dear to read are not read with every look, and are told again meanwhile.
+func TestFiguresAreReadNowAndThen(t *testing.T) {
+	script := idle(1)
+	script.Trace = filepath.Join(t.TempDir(), "trace")
+	script.GPUs[0].PowerMilliwatts = 123_000
+	cfg := brisk
+	cfg.FiguresEvery = time.Hour
+	s, _ := watch(t, script, cfg)
+	for range 5 {
+		if d := read(t, s).Devices[0]; d.PowerWatts != watchdog.Known(123.0) {
+			t.Errorf("have %v W", d.PowerWatts)
+		}
+	}
+	for _, call := range []string{"nvmlDeviceGetPowerUsage", "nvmlDeviceGetMemoryInfo", "nvmlDeviceGetTotalEnergyConsumption"} {
+		if n := calls(t, script.Trace, call); n != 1 {
+			t.Errorf("%s was called %d times", call, n)
+		}
+	}
+}
+
+// A look just after a poll of the worker's own is served from it.
+func TestFreshPollServesALook(t *testing.T) {
+	until(t, "a look that needed no poll of its own", func() bool {
+		script := idle(1)
+		script.Trace = filepath.Join(t.TempDir(), "trace")
+		cfg := brisk
+		cfg.PollEvery = maxPollEvery
+		s, _ := watch(t, script, cfg)
+		defer s.Close()
+		until(t, "the first poll", func() bool { return calls(t, script.Trace, "nvmlDeviceGetTotalEnergyConsumption") == 1 })
+		if d := read(t, s).Devices[0]; d.State != watchdog.SourceOK || !d.Rate.Known {
+			t.Fatalf("have %+v", d)
+		}
+		return calls(t, script.Trace, "nvmlDeviceGetUtilizationRates") == 1 // on a busy machine it may have come too late
+	})
 }
 
 // An idle ring that holds nothing is a good look with nothing in it, and the hole that it leaves is no gap.
