@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/secret"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -28,7 +29,7 @@ type EnvValue struct {
 
 // EnvSecret is the same for a secret.
 type EnvSecret struct {
-	Value Secret
+	Value secret.Secret
 	From  string
 }
 
@@ -76,7 +77,7 @@ func PodEnvironment(getenv func(string) string, fsRoot string) PodEnv {
 	out.EndpointID = find("RUNPOD_ENDPOINT_ID", anyValue)
 	out.VolumeID = find("RUNPOD_VOLUME_ID", anyValue)
 	key := find("RUNPOD_API_KEY", checkToken)
-	out.APIKey = EnvSecret{Value: NewSecret(key.Value), From: key.From}
+	out.APIKey = EnvSecret{Value: secret.New(key.Value), From: key.From}
 	count := find("RUNPOD_GPU_COUNT", checkGPUCount)
 	if n, err := strconv.Atoi(count.Value); err == nil {
 		out.GPUCount, out.GPUCountFrom = watchdog.Known(n), count.From

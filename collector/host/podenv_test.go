@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/secret"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -92,11 +93,11 @@ func TestSecretNeverPrints(t *testing.T) {
 	const key = "rpa_verysecret"
 	got := PodEnvironment(env("RUNPOD_API_KEY", key), t.TempDir())
 	hidden := struct {
-		a Secret
-		b *Secret
-		c []Secret
-		d map[string]Secret
-	}{got.APIKey.Value, &got.APIKey.Value, []Secret{got.APIKey.Value}, map[string]Secret{"k": got.APIKey.Value}}
+		a secret.Secret
+		b *secret.Secret
+		c []secret.Secret
+		d map[string]secret.Secret
+	}{got.APIKey.Value, &got.APIKey.Value, []secret.Secret{got.APIKey.Value}, map[string]secret.Secret{"k": got.APIKey.Value}}
 	var all strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%T", "%10.3s", "%08b"} {
 		for _, value := range []any{got, got.APIKey, got.APIKey.Value, &got.APIKey, hidden, &hidden} {
@@ -117,7 +118,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	if !strings.Contains(string(encoded), `"[secret]"`) || fmt.Sprintf("%s %d %x", got.APIKey.Value, got.APIKey.Value, got.APIKey.Value) != "[secret] [secret] [secret]" {
 		t.Errorf("a key that is set does not show as set: %s", encoded)
 	}
-	if s := (Secret{}); s.String() != "" || s.Reveal() != "" || NewSecret("") != s {
+	if s := (secret.Secret{}); s.String() != "" || s.Reveal() != "" || secret.New("") != s {
 		t.Error("a key that is not set shows as set")
 	}
 }

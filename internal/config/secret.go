@@ -1,57 +1,15 @@
 package config
 
 import (
-	"fmt"
 	"strings"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/secret"
 )
 
-const masked = "[secret]"
+// Secret is a setting that no log, error, table or page may show.
+type Secret = secret.Secret
 
-// Secret is a value that no log, error, table or page may show: every way of printing it gives "[secret]". The zero
-// Secret is not set, and prints as nothing.
-type Secret struct {
-	// A pointer, because fmt prints the fields of unexported structs without asking their methods; a pointer inside of
-	// them comes out as an address.
-	value *string
-}
-
-// NewSecret keeps s; an empty s gives a Secret that is not set.
-func NewSecret(s string) Secret {
-	if s == "" {
-		return Secret{}
-	}
-	return Secret{&s}
-}
-
-// IsSet says that there is a value.
-func (s Secret) IsSet() bool { return s.value != nil }
-
-// Reveal returns the value itself, for the one place that sends it.
-func (s Secret) Reveal() string {
-	if s.value == nil {
-		return ""
-	}
-	return *s.value
-}
-
-func (s Secret) String() string {
-	if s.value == nil {
-		return ""
-	}
-	return masked
-}
-
-// GoString masks the value under %#v.
-func (s Secret) GoString() string { return s.String() }
-
-// Format masks the value under every verb.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
-
-// MarshalText masks the value in text encodings.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// MarshalJSON masks the value in JSON.
-func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + s.String() + `"`), nil }
+const masked = secret.Mask
 
 // parseSecret refuses what cannot be sent in a header. Its mistakes never repeat the value.
 func parseSecret(s string) (any, error) {
@@ -62,7 +20,7 @@ func parseSecret(s string) (any, error) {
 		return nil, wrong("", "holds a blank, a control character, a letter beyond ASCII or an unfilled placeholder, which "+
 			"no key does (its value is not shown); copy the key again")
 	}
-	return NewSecret(s), nil
+	return secret.New(s), nil
 }
 
 func printable(s string) bool {

@@ -13,6 +13,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/secret"
 )
 
 const key, keyFile = "WATCHDOG_RUNPOD_API_KEY", "WATCHDOG_RUNPOD_API_KEY_FILE"
@@ -56,14 +58,14 @@ func TestSecretPrintsNowhere(t *testing.T) {
 	if n := strings.Count(out.String(), masked); n < 20 {
 		t.Errorf("the mask came out %d times only", n)
 	}
-	if got := fmt.Sprint(Secret{}); got != "" || NewSecret("").IsSet() {
+	if got := fmt.Sprint(Secret{}); got != "" || secret.New("").IsSet() {
 		t.Errorf("a secret that is not set prints %q", got)
 	}
 }
 
 func TestSecretOrigins(t *testing.T) {
 	injected := options()
-	injected.RunpodAPIKey = NewSecret("rpa_from_pid1\n")
+	injected.RunpodAPIKey = secret.New("rpa_from_pid1\n")
 	for _, c := range []struct {
 		name   string
 		env    []string
