@@ -48,13 +48,4 @@ func (l *loader) defaultName() string {
 	return ""
 }
 
-// StartIDFiles lists the files to try for START_ID_FILE, in this order: the one that was chosen, or the default ones.
-func (c Config) StartIDFiles() []string {
-	files := []string{c.StartIDFile}
-	if temp := c.tempStartID(); !c.Explicit(Prefix+"START_ID_FILE") && temp != c.StartIDFile {
-		files = append(files, temp)
-	}
-	return files
-}
-
 func (c Config) tempStartID() string { return filepath.Join(c.tempDir, "gpu-watchdog", "start-id") }

@@ -3,8 +3,6 @@ package config
 import (
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestDefaultName(t *testing.T) {
@@ -56,25 +54,25 @@ func TestDefaultsOfTheMachine(t *testing.T) {
 	}
 	const local, temp = "/var/lib/gpu-watchdog/start-id", "/tmp/gpu-watchdog/start-id"
 	for _, c := range []struct {
-		name  string
-		opts  Options
-		env   []string
-		dir   string
-		files []string
+		name string
+		opts Options
+		env  []string
+		dir  string
+		file string
 	}{
-		{"no volume", on(), nil, "/var/lib/gpu-watchdog", []string{local, temp}},
-		{"the root is always a mount", on("/"), nil, "/var/lib/gpu-watchdog", []string{local, temp}},
-		{"RunPod's volume", on("/workspace"), nil, "/workspace/.gpu-watchdog", []string{local, temp}},
-		{"the default folder is a volume", on("/var/lib/gpu-watchdog"), nil, "/var/lib/gpu-watchdog", []string{temp}},
-		{"a folder above it is a volume", on("/var/lib"), nil, "/var/lib/gpu-watchdog", []string{temp}},
-		{"chosen", on(), []string{"WATCHDOG_START_ID_FILE=/x/id", "WATCHDOG_DIR=/d"}, "/d", []string{"/x/id"}},
+		{"no volume", on(), nil, "/var/lib/gpu-watchdog", local},
+		{"the root is always a mount", on("/"), nil, "/var/lib/gpu-watchdog", local},
+		{"RunPod's volume", on("/workspace"), nil, "/workspace/.gpu-watchdog", local},
+		{"the default folder is a volume", on("/var/lib/gpu-watchdog"), nil, "/var/lib/gpu-watchdog", temp},
+		{"a folder above it is a volume", on("/var/lib"), nil, "/var/lib/gpu-watchdog", temp},
+		{"chosen", on(), []string{"WATCHDOG_START_ID_FILE=/x/id", "WATCHDOG_DIR=/d"}, "/d", "/x/id"},
 	} {
 		cfg := load(t, c.env, c.opts)
 		if cfg.Dir != c.dir {
 			t.Errorf("%s: folder %q, want %q", c.name, cfg.Dir, c.dir)
 		}
-		if diff := cmp.Diff(c.files, cfg.StartIDFiles()); diff != "" || cfg.StartIDFile != c.files[0] {
-			t.Errorf("%s: first %q, -want +got:\n%s", c.name, cfg.StartIDFile, diff)
+		if cfg.StartIDFile != c.file {
+			t.Errorf("%s: file %q, want %q", c.name, cfg.StartIDFile, c.file)
 		}
 	}
 	found := refused(t, []string{"WATCHDOG_START_ID_FILE=/workspace/../workspace/id"}, on("/workspace"))
