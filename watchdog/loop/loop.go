@@ -207,15 +207,11 @@ func (l *Loop) look(ctx context.Context, final bool) watchdog.Snapshot {
 		}
 	}
 	l.lastLook = now
-	price := l.Price
 	if known := l.pod.Load(); known != nil {
 		s.Pod = known.pod
-		if !price.Known {
-			price = known.pod.PriceUSDPerHour
-		}
 	}
 	c, samples := costmodel.ColdStart(l.ColdStart, l.ColdStartUnseen, l.kept.Starts)
-	s.Quote = l.Tariff.Quote(price, c)
+	s.Quote = l.Tariff.Quote(l.Price(), c)
 	s.Quote.Policy = l.Identity.Policy
 	l.meter.samples = samples
 	return s
@@ -252,23 +248,32 @@ func (l *Loop) measureStart(s watchdog.Snapshot) {
 	}
 }
 
+// Introduce asks the provider for the first time, within ctx, so that the banner knows the price. It is called before Run,
+// or not at all.
+func (l *Loop) Introduce(ctx context.Context) {
+	if l.Provider != nil {
+		l.askProvider(ctx)
+	}
+}
+
+// Price is what an hour of this pod costs: as configured, else as the provider says.
+func (l *Loop) Price() watchdog.Maybe[float64] {
+	if known := l.pod.Load(); !l.Config.Price.Known && known != nil {
+		return known.pod.PriceUSDPerHour
+	}
+	return l.Config.Price
+}
+
 // describe asks the provider about this pod from time to time, beside the ticks.
 func (l *Loop) describe(ctx context.Context) {
 	if l.Provider == nil {
 		return
 	}
+	wait := time.Duration(0)
+	if known := l.pod.Load(); known != nil {
+		wait = known.fresh()
+	}
 	for {
-		call, cancel := context.WithTimeout(ctx, describeMost)
-		pod, permission, detail := l.Provider.Describe(call)
-		cancel()
-		wait := describeEvery
-		if permission != PermissionProven && !pod.PriceUSDPerHour.Known {
-			wait = describeSoon
-		}
-		if was := l.pod.Load(); was != nil && !pod.PriceUSDPerHour.Known {
-			pod.PriceUSDPerHour = was.pod.PriceUSDPerHour // a failed question does not make a known price unknown
-		}
-		l.pod.Store(&described{pod, permission, detail})
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -276,5 +281,32 @@ func (l *Loop) describe(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
+		call, cancel := context.WithTimeout(ctx, describeMost)
+		wait = l.askProvider(call).fresh()
+		cancel()
 	}
+}
+
+// askProvider asks once. What was known stays known where the question fails.
+func (l *Loop) askProvider(ctx context.Context) *described {
+	pod, permission, detail := l.Provider.Describe(ctx)
+	answer := &described{pod, permission, detail}
+	if was := l.pod.Load(); was != nil {
+		if !pod.PriceUSDPerHour.Known {
+			answer.pod.PriceUSDPerHour = was.pod.PriceUSDPerHour
+		}
+		if !pod.Locked.Known {
+			answer.pod.Locked = was.pod.Locked
+		}
+	}
+	l.pod.Store(answer)
+	return answer
+}
+
+// fresh is how long the answer is good for: one that lacks the price is asked for again soon.
+func (d *described) fresh() time.Duration {
+	if !d.pod.PriceUSDPerHour.Known {
+		return describeSoon
+	}
+	return describeEvery
 }

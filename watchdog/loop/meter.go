@@ -42,7 +42,7 @@ func (l *Loop) money() Money {
 		out.SpentToday, out.IdleToday = watchdog.Known(m.spentToday), watchdog.Known(m.idleToday)
 	}
 	switch known := l.pod.Load(); {
-	case l.Price.Known:
+	case l.Config.Price.Known:
 		out.PriceSource = "environment"
 	case known != nil && known.pod.PriceUSDPerHour.Known:
 		out.PriceSource = "provider"

@@ -35,6 +35,9 @@ func (l *Loop) publish(s watchdog.Snapshot, d watchdog.Decision) {
 	if known := l.pod.Load(); known != nil {
 		v.Permission, v.PermissionDetail = known.permission, known.detail
 	}
+	if stop := l.kept.Stop; stop != nil && (stop.ProvenAt.Known || stop.Result == "accepted") {
+		v.Permission = PermissionProven // a stop was accepted, which is more than any question could tell
+	}
 	for _, device := range l.state.Devices {
 		if floor, ok := device.NoiseFloor(); ok {
 			v.Floors[device.UUID] = watchdog.Known(floor)
