@@ -28,7 +28,7 @@ copy_to_volume() {
 	if [[ -f $folder/watchdog.log ]] && (($(stat -c %s "$folder/watchdog.log") > log_at_most)); then
 		mv -f "$folder/watchdog.log" "$folder/watchdog.log.1"
 	fi
-	exec tail -n +1 -F "$1" >>"$folder/watchdog.log" 2>/dev/null
+	exec tail -n +1 -s 0.2 -F "$1" >>"$folder/watchdog.log" 2>/dev/null
 }
 
 keep_watching() {
@@ -82,7 +82,7 @@ for ((i = 0; i < end_at_most * 10; i++)); do
 	sleep 0.1
 done
 if [[ -n $copier ]]; then
-	sleep 0.3 # the last lines
+	sleep 0.5 # the last lines
 	kill -TERM "$copier" 2>/dev/null
 	rm -f "$log"
 fi

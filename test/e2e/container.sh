@@ -149,15 +149,21 @@ watched() {
 	engine exec "$name" /gpu-watchdog status || fail "status does not answer in $name"
 	engine stop -t 10 "$name" >/dev/null
 	code=$(engine inspect "$name" --format '{{.State.ExitCode}}')
-	engine logs "$name" 2>&1 | head -n 3
+	engine logs "$name" >"$work/log" 2>&1
+	grep -v '"msg":"decision"' "$work/log"
+	grep -m 1 '"msg":"decision"' "$work/log"
 	((code == 0)) || fail "$name ended with $code after SIGTERM"
 }
 
 stage "amd64: run"
 watched as-it-is
 stage "amd64: run as deploy/kubernetes does, nothing writable but the volume"
-watched read-only --read-only --read-only-tmpfs=false --tmpfs /var/lib/gpu-watchdog:rw,mode=1777 \
+mkdir -p "$work/emptydir"
+chmod 0777 "$work/emptydir" # as the kubelet makes an emptyDir
+watched read-only --read-only --read-only-tmpfs=false -v "$work/emptydir:/var/lib/gpu-watchdog" \
 	-e POD_UID=0b0f6dd4-5a2c-4b53-9a43-7a3b9c4d2e10 -e POD_NAME=vllm-5d8 -e POD_NAMESPACE=default -e WATCHDOG_GPUS=none -e NVIDIA_VISIBLE_DEVICES=void
+
+[[ -s $work/emptydir/default-vllm-5d8/memory.json ]] || fail "nothing was kept in the volume"
 
 stage "RunPod: vLLM's image with the watchdog in it"
 # A stand-in for vLLM's image: bash, and a command of that name.
