@@ -8,12 +8,26 @@ import (
 
 // traffic is what the socket table says about one window.
 type traffic struct {
-	finding
+	// quiet: the table was read.
+	quiet bool
 	bytes Maybe[uint64]
 	peer  string
-	// owed is the first connection that is owed an answer, however briefly; the final look holds on it. brief is the first
-	// that has been owed for less than owedLimit.
-	owed, brief string
+	soft  []sign
+	owing []owing
+}
+
+// sign is a soft sign of work on a port.
+type sign struct {
+	port    uint16
+	because Because
+}
+
+// owing is a connection that is owed an answer, however briefly.
+type owing struct {
+	port uint16
+	who  string
+	// brief: for less than owedLimit.
+	brief bool
 }
 
 // portKind says what else is known of the server behind a port.
@@ -63,16 +77,15 @@ func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]por
 				n.OwedFor = max(n.OwedFor, was.OwedFor+elapsed)
 			}
 			who := fmt.Sprintf("%s has waited %s for an answer on port %d", c.Peer, n.OwedFor.Round(time.Millisecond), c.Port)
-			t.owed = first(t.owed, who)
-			if n.OwedFor < owedLimit {
-				t.brief = first(t.brief, who)
-			} else {
-				t.soft = append(t.soft, Because{Code: ConnectionActive, Detail: who})
+			brief := n.OwedFor < owedLimit
+			t.owing = append(t.owing, owing{c.Port, who, brief})
+			if !brief {
+				t.work(c.Port, who)
 			}
 		case went > 0 && c.SinceReceived-c.SinceSent >= owedLimit:
-			t.soft = append(t.soft, Because{Code: ConnectionActive, Detail: fmt.Sprintf("%s is being sent an answer on port %d (%d bytes since the last look)", c.Peer, c.Port, went)})
+			t.work(c.Port, fmt.Sprintf("%s is being sent an answer on port %d (%d bytes since the last look)", c.Peer, c.Port, went))
 		case came+went > 0 && kind == portUnreadable:
-			t.soft = append(t.soft, Because{Code: ConnectionActive, Detail: fmt.Sprintf("%s moved %d bytes on port %d, whose server cannot be read", c.Peer, came+went, c.Port)})
+			t.work(c.Port, fmt.Sprintf("%s moved %d bytes on port %d, whose server cannot be read", c.Peer, came+went, c.Port))
 		}
 		next = append(next, n)
 	}
@@ -87,6 +100,10 @@ func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]por
 		return 0
 	})
 	return next, t
+}
+
+func (t *traffic) work(port uint16, detail string) {
+	t.soft = append(t.soft, sign{port, Because{Code: ConnectionActive, Detail: detail}})
 }
 
 func owed(c Connection, was ConnectionState, seen bool, came, went uint64) bool {

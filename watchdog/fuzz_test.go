@@ -139,7 +139,7 @@ func implausible(r *Rules, p, n State, s Snapshot, d Decision) string {
 	switch {
 	case d.Idle != credited:
 		return "the clock stands at another time than the sum of quiet windows, " + credited.String()
-	case d.Idle < 0, d.UnknownFor < 0, n.BrokenFor < 0, n.ReadyFor < 0, n.WarnedFor < 0, n.NoProgressFor < 0, n.Attempt.For < 0, n.Attempt.RetryIn < 0:
+	case d.Idle < 0, d.UnknownFor < 0, n.BrokenFor < 0, n.ReadyFor < 0, n.WarnedFor < 0, n.Attempt.For < 0, n.Attempt.RetryIn < 0:
 		return "a duration is negative"
 	case d.Act && !stops:
 		return "it acts without a stop"

@@ -54,6 +54,7 @@ func TestLiesOfSockets(t *testing.T) {
 		{name: "owed connections without any witness are never called still", steps: `let gpu_absent nohost; idle; c1[348/0,5s/5s] x40 -> busy`},
 		{name: "owed connections do not age while the CPU cannot be read", steps: `idle; c1[348/0,5s/5s] x6; c1[348/0,60s/60s] host_failed x10 -> busy connection_active; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
 		{name: "owed connections do not age while a GPU that works cannot be read", steps: `idle; c1[348/0,5s/5s] x6; c1[348/0,60s/60s] gpu_failed x10 -> busy connection_active; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
+		{name: "samples that were lost once do not begin the wait anew", steps: `let nohost; idle; c1[348/0,5s/5s] x6; c1[348/0,60s/60s] gap -> busy; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
 		{name: "owed connections go on ageing after the socket table failed", steps: `idle; c1[348/0,5s/5s] x6; sockets_failed -> unknown; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
 		{name: "what stands still cannot be called so in a window without the CPU", steps: `idle; c1[348/0,5s/5s] x13 -> quiet; c1[348/0,99s/99s] host_failed -> unknown source_failed +server_stalled; c1[348/0,99s/99s] -> quiet`},
 		{name: "bytes on an unreadable server stop counting after BROKEN_LIMIT in which GPU and CPU were quiet",
@@ -62,6 +63,9 @@ func TestLiesOfSockets(t *testing.T) {
 				c10[5/9,5ms/1ms] unreadable; c11[5/9,5ms/1ms] unreadable -> busy; c12[5/9,5ms/1ms] unreadable -> quiet +server_stalled`},
 		{name: "a hung server that is scraped now and then is not begun anew with each scrape",
 			steps: `idle; timeout c1[200/0,2s/2s] x8 -> busy; timeout x8; timeout c1[200/0,60s/60s] x3 -> busy; timeout c1[200/0,60s/60s] -> quiet +server_stalled vllm:dropped`},
+		{name: "one server that stands still does not make another's first request look so", servers: 2,
+			steps: `let nohost; idle; b:timeout c1[200/0,2s/2s,:8001] x11 -> busy; b:timeout c1[200/0,60s/60s,:8001] -> quiet +server_stalled;
+				b:timeout c1[200/0,60s/60s,:8001] c2[348/0,2s/2s] -> busy connection_active +server_stalled`},
 		{name: "our own CLOSE_WAIT leftovers of scrapes that timed out do not count on a hung server", steps: `idle; timeout c1[200/0,2s/2s,left] x11 -> unknown; timeout c1[200/0,2s/2s,left] -> quiet`},
 		{name: "equal stamps prove nothing: an idle connection after a fast answer", steps: `raw; c1[348/500,9s/9s]; c1[348/500,14s/14s] x3 -> quiet idle=15s`},
 		{name: "equal stamps prove nothing: a second request within 2 ms of an answer", steps: `raw; c1[348/500,9s/9s]; c1[700/500,3s/3s] -> busy connection_active`},

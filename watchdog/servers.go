@@ -24,8 +24,9 @@ type finding struct {
 	missing string
 	// baseline says why the counters could not be compared; empty where they could.
 	baseline string
-	moved    bool
-	tokens   Maybe[float64]
+	// skipped: it was not asked.
+	skipped bool
+	tokens  Maybe[float64]
 }
 
 // server reads one server's reading against what is remembered of it.
@@ -33,6 +34,7 @@ func (r *Rules) server(p ServerState, s Server, elapsed time.Duration, based boo
 	n, f := p, finding{}
 	n.URL = s.URL
 	if s.Outcome == OutcomeSkipped {
+		f.skipped = true
 		return n, f
 	}
 	refused := s.Outcome == OutcomeRefused
@@ -68,7 +70,7 @@ func (r *Rules) readable(p, n ServerState, s Server, elapsed time.Duration, base
 	n.Ready, n.Spoke = true, true
 	n.Mark = markOf(s)
 	d := compare(p.Mark, s)
-	f.moved, f.tokens = d.moved, d.tokens
+	f.tokens = d.tokens
 	if d.reset {
 		n.LoadSeen, n.UnbackedFor = false, 0
 	}

@@ -23,16 +23,15 @@ type State struct {
 	BrokenFor  time.Duration `json:"broken_ns"`
 
 	// Threshold is T as chosen for this gap, 0 outside one; ChosenAt is the quote that it was chosen at.
-	Threshold     time.Duration `json:"threshold_ns"`
-	ChosenB       time.Duration `json:"chosen_break_even_ns"`
-	ChosenPriced  bool          `json:"chosen_priced"`
-	Warned        bool          `json:"-"`
-	WarnedFor     time.Duration `json:"-"`
-	ReadyFor      time.Duration `json:"ready_ns"`
-	EverReady     bool          `json:"ever_ready"`
-	NoProgressFor time.Duration `json:"-"`
-	GPUAloneFor   time.Duration `json:"-"`
-	OneSourceFor  time.Duration `json:"-"`
+	Threshold    time.Duration `json:"threshold_ns"`
+	ChosenB      time.Duration `json:"chosen_break_even_ns"`
+	ChosenPriced bool          `json:"chosen_priced"`
+	Warned       bool          `json:"-"`
+	WarnedFor    time.Duration `json:"-"`
+	ReadyFor     time.Duration `json:"ready_ns"`
+	EverReady    bool          `json:"ever_ready"`
+	GPUAloneFor  time.Duration `json:"-"`
+	OneSourceFor time.Duration `json:"-"`
 
 	Servers     []ServerState     `json:"servers"`
 	Devices     []DeviceState     `json:"devices"`
@@ -109,7 +108,9 @@ type ServerState struct {
 	// LoadSeen: /load was above 0 in this epoch, so its 0 means something.
 	LoadSeen bool `json:"load_seen"`
 	// UnbackedFor is how long the gauge has said "running" while a tracked /load said 0 and nothing moved.
-	UnbackedFor time.Duration `json:"-"`
+	UnbackedFor time.Duration `json:"unbacked_ns"`
+	// StillFor is how long its gauges, connections or bytes have stood for work while nothing moved.
+	StillFor time.Duration `json:"still_ns"`
 }
 
 // foreign: something has answered there all the time, but never with a page of vLLM.
@@ -142,7 +143,7 @@ type DeviceState struct {
 	IdleWatts   float64 `json:"idle_watts"`
 	IdleWindows int     `json:"idle_windows"`
 	// SpinFor is how long every sample has been at the top without memory traffic and at idle power.
-	SpinFor time.Duration `json:"-"`
+	SpinFor time.Duration `json:"spin_ns"`
 }
 
 // ConnectionState is what is remembered of one connection, by its cookie.

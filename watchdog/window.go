@@ -15,14 +15,11 @@ type window struct {
 	notes   []Because
 	alarms  []Alarm
 
+	weighed
 	running, waiting, tokens Maybe[float64]
 	traffic                  traffic
 	gpus                     gpus
 	evidence                 Evidence
-	// stalled: signs of work were there and did not count, because they have stood still for too long.
-	stalled bool
-	// owed: somebody waits for an answer right now, however briefly.
-	owed string
 	// loading: a server is coming up.
 	loading bool
 }
@@ -46,28 +43,21 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	}
 
 	n.Connections, w.traffic = r.connections(p.Connections, s.Sockets, srv.ports, s.Elapsed, p.Based)
-	w.owed = w.traffic.owed
 	calm := calmness{
-		undisturbed: srv.alive+srv.skipped > 0 && srv.unread == 0 && len(srv.hard)+len(srv.soft) == 0 && srv.loading == "" && w.owed == "" && len(w.traffic.soft) == 0,
+		undisturbed: srv.alive+srv.skipped > 0 && srv.unread == 0 && len(srv.hard)+len(srv.soft) == 0 && srv.loading == "" && len(w.traffic.owing)+len(w.traffic.soft) == 0,
 		asked:       srv.skipped == 0,
 	}
 	n.Devices, n.Recent, w.gpus = r.devices(p.Devices, p.Recent, s.GPU, calm, s.Elapsed)
 
 	hard := slices.Concat(srv.hard, w.gpus.hard)
-	soft := slices.Concat(srv.soft, w.traffic.soft)
-	n.NoProgressFor = r.noProgress(p, n, s, srv, len(hard) > 0, len(soft) > 0, w.gpus)
-	w.notes = slices.Concat(srv.notes, w.gpus.notes)
-	if len(soft) > 0 && n.NoProgressFor >= r.BrokenLimit {
-		w.notes = append(w.notes, Because{Code: ServerStalled, Detail: fmt.Sprintf("%s, but nothing has moved for %s, neither counters nor GPU nor CPU",
-			soft[0].Detail, n.NoProgressFor.Round(time.Second))})
-		soft, w.owed, w.stalled = nil, w.traffic.brief, true
-	}
+	n.Servers, w.weighed = r.weigh(n, s, srv, w.traffic, len(hard) > 0, w.gpus)
+	w.notes = slices.Concat(srv.notes, w.gpus.notes, w.weighed.notes)
 	w.loading = srv.loading != ""
 	w.evidence = r.evidence(n, s, srv)
 
 	switch missing := r.missing(p, n, s, srv, w); {
-	case len(hard)+len(soft) > 0:
-		w.activity, w.because = Busy, slices.Concat(srv.order(soft), hard)
+	case len(hard)+len(w.soft) > 0:
+		w.activity, w.because = Busy, slices.Concat(requestsFirst(w.soft), hard)
 	case w.loading:
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: srv.loading}}
 	case srv.alive == 0 && srv.down != "":
@@ -121,32 +111,6 @@ func (r *Rules) late() time.Duration {
 	return r.CheckInterval + max(2*r.CheckInterval, time.Second)
 }
 
-// noProgress follows how long soft signs of work have stood still: no counter moved, and GPU and CPU, where they can be
-// read, were quiet. Without any such witness only an unmoving page counts, never flowing bytes.
-//
-// While a witness that works does not answer, nothing is said about progress; and while a server or the socket table does
-// not answer, a window without any such sign says nothing either way: a hung server that is scraped now and then must not
-// begin anew with each scrape.
-func (r *Rules) noProgress(p, n State, s Snapshot, srv servers, hard, soft bool, g gpus) time.Duration {
-	cpu := s.Host.CPUCores
-	switch {
-	case hard, srv.moved, cpu.Known && cpu.Value >= quietCPU:
-		return 0
-	case soft && (cpuFailed(s) || s.GPU.State == SourceFailed && n.GPU.required(r)):
-		return p.NoProgressFor
-	case !g.quiet && !cpu.Known && len(srv.soft) == 0 && soft:
-		return 0
-	case soft:
-		return p.NoProgressFor + s.Elapsed
-	case len(srv.failing) > 0, srv.skipped > 0, s.Sockets.State == SourceFailed:
-		return p.NoProgressFor
-	}
-	return 0
-}
-
-// cpuFailed: the CPU should have been read in this window, and was not.
-func cpuFailed(s Snapshot) bool { return !s.Host.CPUCores.Known && s.Host.State != SourceAbsent }
-
 // gpuAlone follows how long the GPU has been the only sign of work while the server was known to be quiet.
 func gpuAlone(p State, elapsed time.Duration, alone bool) time.Duration {
 	if !alone {
@@ -158,18 +122,22 @@ func gpuAlone(p State, elapsed time.Duration, alone bool) time.Duration {
 // servers is what all the servers say together.
 type servers struct {
 	hard, soft, notes []Because
-	moved             bool
-	loading, missing  string
-	baseline, down    string
+	// findings has one entry for each server.
+	findings []finding
+	loading  string
+	// baseline, missing and down name the first server whose counters could not be compared, whose answer is missing, and
+	// that is down.
+	baseline, missing, down string
 	// alive servers answered quiet; skipped ones were not asked; unread ones may hide requests.
-	alive, skipped, unread    int
-	running, waiting, tokens  Maybe[float64]
-	ports                     map[uint16]portKind
-	overdue, failing, foreign []string
+	alive, skipped, unread   int
+	running, waiting, tokens Maybe[float64]
+	ports                    map[uint16]portKind
+	// overdue servers never came; foreign ones answer, but not with a page of vLLM.
+	overdue, foreign []string
 }
 
-// order puts the signs that name requests first.
-func (srv servers) order(soft []Because) []Because {
+// requestsFirst puts the signs that name requests first.
+func requestsFirst(soft []Because) []Because {
 	out := slices.Clone(soft)
 	slices.SortStableFunc(out, func(a, b Because) int {
 		return workRank(a.Code) - workRank(b.Code)
@@ -197,7 +165,7 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 		out.hard = append(out.hard, f.hard...)
 		out.soft = append(out.soft, f.soft...)
 		out.notes = append(out.notes, f.notes...)
-		out.moved = out.moved || f.moved
+		out.findings = append(out.findings, f)
 		out.loading = first(out.loading, f.loading)
 		out.missing = first(out.missing, f.missing)
 		out.baseline = first(out.baseline, f.baseline)
@@ -213,8 +181,6 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 			out.down = first(out.down, s.URL+": "+s.Detail)
 		}
 		switch {
-		case n.Ready && n.Track.FailedFor > 0:
-			out.failing = append(out.failing, s.URL)
 		case n.foreign(r), s.Ready() && !s.EngineSeries && !s.HTTPSeries:
 			out.foreign = append(out.foreign, s.URL)
 		case !n.Ready && n.Waited >= r.StartupTimeout:
