@@ -177,7 +177,7 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 		case !n.Down && s.Outcome != OutcomeRefused:
 			out.unread++
 		}
-		if n.Down {
+		if n.Down && s.Outcome != OutcomeSkipped {
 			out.down = first(out.down, s.URL+": "+s.Detail)
 		}
 		switch {
@@ -188,7 +188,7 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 		}
 		switch {
 		case s.Port == 0:
-		case n.Down:
+		case n.Down && s.Outcome != OutcomeSkipped:
 			out.ports[s.Port] = portDead
 		case f.quiet, s.Outcome == OutcomeSkipped:
 			out.ports[s.Port] = portReadable
