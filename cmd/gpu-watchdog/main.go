@@ -1,0 +1,76 @@
+// Command gpu-watchdog watches the GPU pod that it runs in, and stops it when idling on would cost more than starting
+// again later.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	_ "golang.org/x/crypto/x509roots/fallback" // minimal images have no CA roots
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	err := newRoot().ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gpu-watchdog: "+err.Error())
+	}
+	os.Exit(exitCode(err))
+}
+
+// newRoot has one file for each of its subcommands.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "gpu-watchdog",
+		Short:         "Stops an idle GPU pod when idling on costs more than starting again later",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongUse{err} })
+	root.AddCommand(newRun(), newDemo(), newStatus(), newEnv(), newVersion())
+	return root
+}
+
+// wrongUse is an error of whoever typed or configured: exit code 2.
+type wrongUse struct{ error }
+
+func (w wrongUse) Unwrap() error { return w.error }
+
+// notReachable is an error of a server that does not answer: exit code 4.
+type notReachable struct{ error }
+
+func (n notReachable) Unwrap() error { return n.error }
+
+// exitCode is 0 done, 1 failed, 2 wrong use or configuration, 4 not reachable.
+func exitCode(err error) int {
+	var use wrongUse
+	var reach notReachable
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &use):
+		return 2
+	case errors.As(err, &reach):
+		return 4
+	}
+	return 1
+}
+
+// exactly refuses arguments where a command takes none, as wrong use.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return wrongUse{err}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+)
+
+const (
+	// gcPercent and memoryLimit keep the heap small: this runs beside somebody's model.
+	gcPercent   = 50
+	memoryLimit = 48 << 20
+	// introduceMost is how long the start waits for the provider's price, which the banner shows.
+	introduceMost = 2 * time.Second
+	// closeMost bounds the end of the process.
+	closeMost = 3 * time.Second
+)
+
+func newRun() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Watch this pod and stop it when idling on would cost more than starting again",
+		Long: "Watch this pod and stop it when idling on would cost more than starting again.\n" +
+			"Settings are environment variables: see `gpu-watchdog env` and docs/variables.md.\n" +
+			"It runs until it gets SIGTERM or SIGINT; it never exits by itself, not after a stop either.",
+		Example: "  gpu-watchdog run\n  WATCHDOG_DRY_RUN=true WATCHDOG_PRICE=1.5 gpu-watchdog run",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, env, err := settings()
+			if err != nil {
+				return err
+			}
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(gcPercent)
+			}
+			if os.Getenv("GOMEMLIMIT") == "" {
+				debug.SetMemoryLimit(memoryLimit)
+			}
+			log := newLogger(cfg, cmd.ErrOrStderr())
+			defer zap.RedirectStdLog(log)() // net/http has things to say of its own
+			w, err := wire(cfg, env, log)
+			if err != nil {
+				return err
+			}
+			first, cancel := context.WithTimeout(cmd.Context(), introduceMost)
+			w.loop.Introduce(first)
+			cancel()
+			w.banner(log)
+			w.run(cmd.Context(), log)
+			return nil
+		},
+	}
+}
+
+// run watches until ctx ends, and then gives everything back.
+func (w *watch) run(ctx context.Context, log *zap.Logger) {
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		if err := w.web.Run(ctx); err != nil {
+			log.Warn("pages ended", zap.Error(err))
+		}
+	}()
+	w.loop.Run(ctx)
+	<-served
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeMost)
+	defer cancel()
+	w.close(end)
+	log.Info("watchdog ended", zap.String("name", w.config.Identity.Name))
+}

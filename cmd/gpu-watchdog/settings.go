@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/mattn/go-isatty"
+
+	"github.com/gpu-watchdog/gpu-watchdog/collector/host"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/config"
+)
+
+// settings reads the configuration of this process and what its environment says of the pod.
+func settings() (config.Config, host.PodEnv, error) {
+	env := host.PodEnvironment(os.Getenv, "")
+	hostname, _ := os.Hostname() // without one, NAME must be set, and Load says so
+	cfg, err := config.Load(os.Environ(), config.Options{
+		IsMounted:           isMounted,
+		OnTerminal:          isatty.IsTerminal(os.Stderr.Fd()),
+		Hostname:            hostname,
+		TempDir:             os.TempDir(),
+		RunpodPodID:         env.PodID.Value,
+		RunpodAPIKey:        env.APIKey.Value,
+		KubernetesNamespace: env.PodNamespace.Value,
+		KubernetesOwner:     env.PodName.Value,
+	})
+	if err != nil {
+		return cfg, env, wrongUse{err}
+	}
+	return cfg, env, nil
+}
+
+// isMounted says that a file system of its own is mounted at this folder.
+func isMounted(path string) bool {
+	var here, above syscall.Stat_t
+	if syscall.Stat(path, &here) != nil || syscall.Stat(filepath.Dir(path), &above) != nil {
+		return false
+	}
+	return here.Dev != above.Dev
+}

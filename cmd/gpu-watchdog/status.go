@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/config"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/panel"
+)
+
+// widest is the width of the panel where the terminal is wider, or is none.
+const widest = 100
+
+func newStatus() *cobra.Command {
+	var output, address string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what a running watchdog knows, and what it is about to do",
+		Long: "Show what a running watchdog knows, and what it is about to do.\n" +
+			"It asks the watchdog at WATCHDOG_LISTEN; exit code 4 says that nobody answers there.",
+		Example: "  gpu-watchdog status\n  gpu-watchdog status --output json | jq .stop_at",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "panel" && output != "json" {
+				return wrongUse{fmt.Errorf("--output %q is none of panel, json", output)}
+			}
+			if address == "" {
+				cfg, _, err := settings()
+				if err != nil {
+					return err
+				}
+				address = string(cfg.Listen)
+			}
+			s, raw, err := panel.Fetch(cmd.Context(), address)
+			if errors.Is(err, panel.ErrUnreachable) {
+				return notReachable{err}
+			}
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				_, err = cmd.OutOrStdout().Write(raw)
+				return err
+			}
+			return panel.Render(cmd.OutOrStdout(), s, panelOptions())
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "panel", "panel or json")
+	cmd.Flags().StringVar(&address, "address", "", "host:port of the watchdog (default: "+config.Prefix+"LISTEN)")
+	return cmd
+}
+
+// panelOptions fit the panel to the terminal, if there is one.
+func panelOptions() panel.Options {
+	o := panel.Options{Width: widest}
+	if !isatty.IsTerminal(os.Stdout.Fd()) {
+		return o
+	}
+	o.Color = os.Getenv("NO_COLOR") == ""
+	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && width > 0 {
+		o.Width = min(width, widest)
+	}
+	return o
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gpu-watchdog/gpu-watchdog/collector"
+	"github.com/gpu-watchdog/gpu-watchdog/collector/host"
+	"github.com/gpu-watchdog/gpu-watchdog/collector/nvml"
+	"github.com/gpu-watchdog/gpu-watchdog/collector/vllm"
+	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/config"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/memory"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/web"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper"
+)
+
+// watch is the whole, put together. close gives back what was opened, in time for ctx.
+type watch struct {
+	loop   *loop.Loop
+	web    *web.Server
+	config loop.Config
+	policy costmodel.Policy
+	close  func(ctx context.Context)
+}
+
+// wire puts the rooms together. It is the one place that knows them all.
+func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
+	agent := "gpu-watchdog/" + version
+	policy := policyOf(cfg)
+	identity := host.IdentityConfig{PodUID: env.PodUID.Value, Volumes: []string{cfg.Dir}, TempDir: os.TempDir()}
+	if cfg.Explicit(config.Prefix + "START_ID_FILE") {
+		identity.File = cfg.StartIDFile
+	}
+	start, err := host.StartIdentity(identity)
+	warnings := append(cfg.Warnings(), env.Ignored...)
+	if err != nil {
+		warnings = append(warnings, err.Error())
+	}
+	if start.Warning != "" {
+		warnings = append(warnings, start.Warning)
+	}
+	place := memory.Choose(cfg.Dir, cfg.Name, os.TempDir())
+	if place.Warning != "" {
+		warnings = append(warnings, place.Warning)
+	}
+	kept, contents := memory.Open(place.Dir, start.ID, time.Now)
+	looker, closeSources, err := look(cfg, agent, log)
+	if err != nil {
+		return nil, err
+	}
+	a := takeAim(cfg, env, agent, log)
+
+	w := &watch{policy: policy}
+	w.config = loop.Config{
+		Rules: rulesOf(cfg, policy, a),
+		Identity: loop.Identity{
+			Version: version, Name: cfg.Name, StartID: start.ID, Config: cfg.Hash(), DryRun: cfg.DryRun,
+			Policy: policy.Name, Wake: "manual", Target: a.target, Armed: a.armed || cfg.DryRun && a.refused == "", Unarmed: a.unarmed,
+			Ports: host.ServedPorts(cfg.VLLMURLs),
+		},
+		Looker: looker, Memory: kept, Kept: contents,
+		Tariff: costmodel.Tariff{StorageRunning: cfg.StorageRunning, StorageStopped: cfg.StorageStopped, Penalty: costmodel.Penalty{
+			Factor: cfg.ColdStartPenalty.Factor, USD: cfg.ColdStartPenalty.USD, InDollars: cfg.ColdStartPenalty.IsUSD}},
+		Price: cfg.Price, ColdStart: cfg.ColdStart, ColdStartUnseen: cfg.ColdStartUnseen,
+		Begun: costmodel.Begun{
+			NewIdentity:        start.New || contents.State.StartID != start.ID,
+			ContainerRestarted: start.ContainerRestarted,
+			ContainerAge:       start.ContainerStart,
+		},
+		Warnings: warnings, Persistent: place.Persistent, Answers: a.answers.all, Log: log,
+	}
+	switch {
+	case cfg.DryRun:
+		w.config.Stopper = stopper.Dry{Target: stopper.Target(a.target)}
+	case a.ladder != nil:
+		w.config.Stopper = a.ladder
+	}
+	if a.client != nil {
+		w.config.Provider = podReader{a.client}
+	}
+	w.web = web.New(web.Config{
+		Listen: string(cfg.Listen), AllowedHosts: hostNames(cfg, env), Log: log, Version: version,
+		Latest: func() *loop.View {
+			if w.loop == nil {
+				return nil
+			}
+			return w.loop.Latest()
+		},
+		Draining: func() bool { return false },
+	})
+	w.config.Report, w.config.Observed = w.web.Warnings, w.web.ObserveTick
+	w.loop = loop.New(w.config)
+	w.close = func(ctx context.Context) {
+		closeSources()
+		if err := kept.Close(ctx); err != nil && place.Dir != "" {
+			log.Warn("memory not written at the end", zap.Error(err))
+		}
+	}
+	return w, nil
+}
+
+// look opens every source of evidence.
+func look(cfg config.Config, agent string, log *zap.Logger) (*collector.Collector, func(), error) {
+	own := &host.OwnConnections{}
+	selection, err := nvml.ParseSelection(cfg.GPUs.String())
+	if err != nil {
+		return nil, nil, wrongUse{err}
+	}
+	gpu := nvml.New(nvml.Config{Library: cfg.NVMLLibrary, GPUs: selection}, log)
+	sockets := host.NewSockets(host.SocketConfig{Ports: host.ServedPorts(cfg.VLLMURLs), Own: own})
+	c := &collector.Collector{GPU: gpu, Sockets: sockets, Host: host.NewHost(host.HostConfig{})}
+	if os.Getpid() == 1 {
+		// As the first process we are alone in this container: its CPU is ours, not the server's.
+		c.Host = otherContainer{}
+	}
+	closers := []func(){gpu.Close, func() { _ = sockets.Close() }}
+	for _, url := range cfg.VLLMURLs {
+		client, err := vllm.New(vllm.Config{URL: url, UserAgent: agent, Own: own})
+		if err != nil {
+			return nil, nil, wrongUse{err}
+		}
+		served := collector.Served{Source: client}
+		if ports := host.ServedPorts([]string{url}); len(ports) > 0 {
+			served.Port = ports[0]
+		}
+		c.Servers = append(c.Servers, served)
+		closers = append(closers, client.Close)
+	}
+	return c, func() {
+		for _, closer := range closers {
+			closer()
+		}
+	}, nil
+}
+
+// otherContainer stands for a host whose CPU cannot be seen from this container.
+type otherContainer struct{}
+
+func (otherContainer) Read(context.Context, time.Duration) watchdog.Host {
+	return watchdog.Host{State: watchdog.SourceAbsent, Reason: "the server runs in another container, whose CPU cannot be seen from this one"}
+}
+
+func policyOf(cfg config.Config) costmodel.Policy {
+	p := costmodel.Policy{
+		Name: costmodel.BreakEven, IdleMin: cfg.IdleMin, IdleMax: cfg.IdleMax,
+		IdleMinSet: cfg.Explicit(config.Prefix + "IDLE_MIN"), CheckInterval: cfg.CheckInterval,
+	}
+	switch cfg.InForce() {
+	case config.PolicyFixed:
+		p.Name, p.IdleLimit = costmodel.Fixed, cfg.IdleLimit.Resolve(cfg.CheckInterval)
+	case config.PolicySeed:
+		p.Name = costmodel.Seed
+		if cfg.IdleLimit.Set {
+			p.IdleLimit = cfg.IdleLimit.Resolve(cfg.CheckInterval)
+		}
+	case config.PolicyAuto, config.PolicyBreakEven:
+	}
+	return p
+}
+
+func rulesOf(cfg config.Config, policy costmodel.Policy, a aim) *watchdog.Rules {
+	r := &watchdog.Rules{
+		CheckInterval: cfg.CheckInterval, StartupTimeout: cfg.StartupTimeout, BrokenLimit: cfg.BrokenLimit,
+		MinRuntime: cfg.MinRuntime, WarnBefore: cfg.WarnBefore, Threshold: policy.Threshold,
+		Armed: a.armed || cfg.DryRun, Unarmed: a.unarmed, Refused: a.refused,
+	}
+	switch cfg.IdleThreshold.Mode {
+	case config.ThresholdFixed:
+		r.GPUMode, r.GPUPercent = watchdog.ThresholdFixed, cfg.IdleThreshold.Percent
+	case config.ThresholdDynamic:
+		r.GPUMode = watchdog.ThresholdDynamic
+	case config.ThresholdAuto:
+	}
+	return r
+}
+
+// hostNames are the names under which this machine may be asked: its own, and the one by which RunPod's proxy serves the
+// port.
+func hostNames(cfg config.Config, env host.PodEnv) (names []string) {
+	if name, err := os.Hostname(); err == nil {
+		names = append(names, name)
+	}
+	if _, port, err := net.SplitHostPort(string(cfg.Listen)); err == nil && env.PodID.Value != "" {
+		names = append(names, env.PodID.Value+"-"+port+".proxy.runpod.net")
+	}
+	return names
+}
