@@ -54,11 +54,26 @@ keep_watching() {
 	done
 }
 
+server=
+# shellcheck disable=SC2317 # traps call it
+pass_on() {
+	[[ -n $server ]] || exit 143
+	kill -s "$1" -- "-$server" 2>/dev/null
+}
+for signal in HUP INT QUIT TERM USR1 USR2; do
+	# shellcheck disable=SC2064 # the signal's name is meant now
+	trap "pass_on $signal" "$signal"
+done
+
 log=/dev/null copier=
 # Whether it is mounted is read from the kernel's list: asking the folder itself may hang.
-if { [[ -n ${WATCHDOG_DIR:-} ]] || grep -q '^[^ ]* [^ ]* [^ ]* [^ ]* /workspace ' /proc/self/mountinfo; } && log=$(mktemp); then
-	copy_to_volume "$log" </dev/null &
-	copier=$!
+if [[ -n ${WATCHDOG_DIR:-} ]] || grep -q '^[^ ]* [^ ]* [^ ]* [^ ]* /workspace ' /proc/self/mountinfo; then
+	if log=$(mktemp); then
+		copy_to_volume "$log" </dev/null &
+		copier=$!
+	else
+		log=/dev/null
+	fi
 fi
 keep_watching "$log" </dev/null &
 watching=$!
@@ -66,10 +81,6 @@ watching=$!
 env -u WATCHDOG_RUNPOD_API_KEY -u WATCHDOG_RUNPOD_API_KEY_FILE "$@" </dev/null &
 server=$!
 
-for signal in HUP INT QUIT TERM USR1 USR2; do
-	# shellcheck disable=SC2064 # the signal's name is meant now
-	trap "kill -s $signal -- -$server 2>/dev/null" "$signal"
-done
 # wait returns early for each signal that is passed on.
 while kill -0 "$server" 2>/dev/null; do wait "$server"; done
 wait "$server"
