@@ -59,7 +59,7 @@ var command = regexp.MustCompile("(?m)(?:^|[`/ ])gpu-watchdog ([a-z]+)((?: --?[a
 func TestCommandsThatAreShownExist(t *testing.T) {
 	helps := map[string]string{}
 	for _, name := range []string{"run", "demo", "status", "env", "version"} {
-		out, err := exec.Command(program(t), name, "--help").CombinedOutput()
+		out, err := exec.Command(binary(t), name, "--help").CombinedOutput()
 		if err != nil {
 			t.Fatalf("gpu-watchdog %s --help: %v\n%s", name, err, out)
 		}

@@ -2,36 +2,29 @@ package house
 
 import (
 	"debug/elf"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/program"
 )
 
 var (
-	built    sync.Once
-	builtAt  string
-	builtErr error
+	built            sync.Once
+	builtIn, builtAt string
+	builtErr         error
 )
 
-// program is gpu-watchdog as go build makes it here.
-func program(t *testing.T) string {
+// binary is gpu-watchdog as go build makes it here.
+func binary(t *testing.T) string {
 	t.Helper()
 	built.Do(func() {
-		var folder string
-		if folder, builtErr = os.MkdirTemp("", "house-"); builtErr != nil {
-			return
-		}
-		builtAt = filepath.Join(folder, "gpu-watchdog")
-		build := exec.Command("go", "build", "-o", builtAt, "./cmd/gpu-watchdog")
-		build.Dir = root
-		if out, err := build.CombinedOutput(); err != nil {
-			builtErr = fmt.Errorf("build gpu-watchdog: %w\n%s", err, out)
+		if builtIn, builtErr = os.MkdirTemp("", "house-"); builtErr == nil {
+			builtAt, builtErr = program.Build(builtIn)
 		}
 	})
 	if builtErr != nil {
@@ -42,14 +35,14 @@ func program(t *testing.T) string {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if builtAt != "" {
-		_ = os.RemoveAll(filepath.Dir(builtAt))
+	if builtIn != "" {
+		_ = os.RemoveAll(builtIn)
 	}
 	os.Exit(code)
 }
 
 func TestProgramRunsInTheImagesOfVLLM(t *testing.T) {
-	file, err := elf.Open(program(t))
+	file, err := elf.Open(binary(t))
 	if err != nil {
 		t.Skipf("not a program of Linux: %v", err)
 	}
