@@ -76,7 +76,7 @@ func (c *Collector) Look(ctx context.Context, ask Ask) watchdog.Snapshot {
 	start(&witnesses, func() { s.Sockets = c.Sockets.Read(ctx) })
 	start(&host, func() { s.Host = c.Host.Read(ctx, elapsed) })
 
-	spare := ask.Lean && now.Sub(c.lastFull) < leanEvery && waited(&witnesses, witnessTime) && proven(s, ask.GPUThreshold)
+	spare := ask.Lean && now.Sub(c.lastFull) < leanEvery && waited(&witnesses, witnessTime) && proven(s.GPU, s.Sockets, ask.GPUThreshold)
 	if !spare {
 		c.lastFull = now
 	}
@@ -110,15 +110,15 @@ func waited(group *sync.WaitGroup, atMost time.Duration) bool {
 }
 
 // proven says that GPU or sockets show work without any page: a sample at the threshold, or an answer being streamed.
-func proven(s watchdog.Snapshot, threshold float64) bool {
-	for _, d := range s.GPU.Devices {
+func proven(gpu watchdog.GPU, sockets watchdog.Sockets, threshold float64) bool {
+	for _, d := range gpu.Devices {
 		for _, percent := range d.Samples {
 			if float64(percent) >= threshold {
 				return true
 			}
 		}
 	}
-	for _, c := range s.Sockets.Connections {
+	for _, c := range sockets.Connections {
 		if !c.HalfClosed && c.Received > 0 && c.SinceReceived-c.SinceSent >= time.Second && c.SinceSent < time.Second {
 			return true
 		}

@@ -79,7 +79,7 @@ func (r *Rules) missing(p, n State, s Snapshot, srv servers, w window) Because {
 	switch {
 	case !p.Based:
 		return Because{Code: NoBaseline, Detail: "first look"}
-	case s.Elapsed > r.late():
+	case s.Elapsed > r.late(s.Final):
 		return Because{Code: ClockStep, Detail: fmt.Sprintf("this look came %s after the one before it, every %s was planned", s.Elapsed.Round(time.Millisecond), r.CheckInterval)}
 	case s.WallStep > clockStepLimit, s.WallStep < -clockStepLimit:
 		return Because{Code: ClockStep, Detail: fmt.Sprintf("the wall clock moved by %s against the monotonic one", s.WallStep.Round(time.Millisecond))}
@@ -107,8 +107,14 @@ func (r *Rules) missing(p, n State, s Snapshot, srv servers, w window) Because {
 
 // late is how long after the one before it a look may come: two intervals more than planned, and at least a second,
 // since short intervals are missed by a busy machine without anything being wrong.
-func (r *Rules) late() time.Duration {
-	return r.CheckInterval + max(2*r.CheckInterval, time.Second)
+//
+// The second of two final looks is planned a second after the first.
+func (r *Rules) late(final bool) time.Duration {
+	late := r.CheckInterval + max(2*r.CheckInterval, time.Second)
+	if final {
+		late += finalApart
+	}
+	return late
 }
 
 // gpuAlone follows how long the GPU has been the only sign of work while the server was known to be quiet.
