@@ -46,6 +46,8 @@ const (
 	minuteOfFailure = time.Minute
 	// proofWait: a pod that is still here so long after the provider accepted its stop was not stopped.
 	proofWait = 30 * time.Second
+	// finalApart is the least distance of the two final looks.
+	finalApart = time.Second
 	// retryFirst and retryMost bound the distance of two attempts to stop; it doubles in between.
 	retryFirst = 5 * time.Second
 	retryMost  = 5 * time.Minute
