@@ -13,6 +13,17 @@ import (
 // ringAgain is how often an alarm that stands is logged again.
 const ringAgain = 5 * time.Minute
 
+// alarmMemory is the alarm of a memory that cannot be written or read.
+const alarmMemory = "memory"
+
+// alarms are the decision's, and that of the memory, which the core does not know.
+func (l *Loop) alarms(d watchdog.Decision) []watchdog.Alarm {
+	if text := l.Memory.Warning(); text != "" {
+		return append(slices.Clone(d.Alarms), watchdog.Alarm{Code: alarmMemory, Text: text})
+	}
+	return d.Alarms
+}
+
 // bells logs each alarm when it is raised, again every five minutes while it stands, and once when it is over.
 type bells struct {
 	rung map[string]time.Time

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -177,7 +178,7 @@ func (l *Loop) step(ctx context.Context, final bool) watchdog.Decision {
 	}
 	l.note(s, d)
 	l.lines.write(l.Log, l.line(d))
-	l.bells.ring(l.Log, d.Alarms, s.At)
+	l.bells.ring(l.Log, l.alarms(d), s.At)
 	l.remember(before, d, s.At)
 	l.totals.TickSeconds = time.Since(began).Seconds()
 	l.publish(s, d)
@@ -291,7 +292,11 @@ func (l *Loop) describe(ctx context.Context) {
 func (l *Loop) askProvider(ctx context.Context) *described {
 	pod, permission, detail := l.Provider.Describe(ctx)
 	answer := &described{pod, permission, detail}
-	if was := l.pod.Load(); was != nil {
+	was := l.pod.Load()
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		l.tellProvider(was, answer)
+	}
+	if was != nil {
 		if !pod.PriceUSDPerHour.Known {
 			answer.pod.PriceUSDPerHour = was.pod.PriceUSDPerHour
 		}
@@ -301,6 +306,21 @@ func (l *Loop) askProvider(ctx context.Context) *described {
 	}
 	l.pod.Store(answer)
 	return answer
+}
+
+// tellProvider logs that the provider says too little of this pod, once for each reason, and when that is over.
+func (l *Loop) tellProvider(was, now *described) {
+	before := ""
+	if was != nil {
+		before = was.detail
+	}
+	switch {
+	case now.detail == before:
+	case now.detail == "":
+		l.Log.Info("pod read from provider again")
+	default:
+		l.Log.Warn("pod not read from provider", zap.String("detail", now.detail))
+	}
 }
 
 // fresh is how long the answer is good for: one that lacks the price is asked for again soon.

@@ -91,15 +91,18 @@ func (p *fakeProvider) times() []time.Duration {
 
 // fakeMemory keeps what was saved last.
 type fakeMemory struct {
-	mu   sync.Mutex
-	last memory.Contents
-	hung bool
+	mu      sync.Mutex
+	last    memory.Contents
+	saved   []time.Time
+	hung    bool
+	warning string
 }
 
 func (m *fakeMemory) Save(c memory.Contents, _ bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last = c
+	m.saved = append(m.saved, time.Now())
 }
 
 func (m *fakeMemory) Flush(ctx context.Context) error {
@@ -110,7 +113,7 @@ func (m *fakeMemory) Flush(ctx context.Context) error {
 	return nil
 }
 
-func (m *fakeMemory) Warning() string { return "" }
+func (m *fakeMemory) Warning() string { return m.warning }
 
 func (m *fakeMemory) kept() memory.Contents {
 	m.mu.Lock()

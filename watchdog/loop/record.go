@@ -16,7 +16,8 @@ func (l *Loop) remember(before watchdog.State, d watchdog.Decision, at time.Time
 	changed := before.Activity != after.Activity || before.Threshold != after.Threshold ||
 		before.Attempt.Phase != after.Attempt.Phase || before.EverReady != after.EverReady
 	l.followStop(d, at)
-	if changed || at.Sub(l.lastSave) >= saveEvery {
+	// The next look may come half an interval late, so this is the last in time where its age is near the bound.
+	if changed || at.Sub(l.lastSave) >= saveEvery-l.Rules.CheckInterval*3/2 {
 		l.keep(changed && before.Activity != after.Activity)
 		l.lastSave = at
 	}
