@@ -53,6 +53,7 @@ func TestWatchdogAway(t *testing.T) {
 		{name: "a server without a start stamp whose counters fell was restarted too", steps: `raw; let unstamped; idle x7; let zeroed; killed; idle -> busy server_loading idle=0s`},
 		{name: "a server that cannot be read at first is compared when it can", steps: `idle x6; let tokens; killed; timeout x2 -> unknown idle=30s; idle -> busy tokens_moved idle=0s`},
 		{name: "what stood still for too long still does", steps: `idle; running=2 x18 -> quiet +server_stalled idle=35s; killed; running=2 host_failed -> unknown idle=35s; running=2 -> quiet idle=40s`},
+		{name: "what stood still goes on standing where the first look finds nobody", steps: `idle; running=2 x18 -> quiet +server_stalled; killed; timeout; running=2 -> quiet +server_stalled idle=40s`},
 		{name: "what hung still does", steps: `idle; load=1 running=1 tokens; load=0 running=1 x8 -> quiet +server_stalled idle=30s; killed; load=0 running=1 -> unknown idle=30s; load=0 running=1 -> quiet idle=35s`},
 		{name: "what span still does", steps: `idle x12; gpu=100 mem=0 watts=62 x15 -> quiet +gpu_spinning idle=20s; killed; gpu=100 mem=0 watts=62 -> unknown idle=20s; gpu=100 mem=0 watts=62 -> quiet idle=25s`},
 		{name: "an equal server that cannot be read at first credits nothing", steps: `idle x6; killed; timeout x2 -> unknown idle=30s; idle -> quiet idle=35s`},

@@ -26,8 +26,7 @@ type sign struct {
 type owing struct {
 	port uint16
 	who  string
-	// brief: for less than owedLimit.
-	brief bool
+	age  time.Duration
 }
 
 // portKind says what else is known of the server behind a port.
@@ -77,9 +76,8 @@ func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]por
 				n.OwedFor = max(n.OwedFor, was.OwedFor+elapsed)
 			}
 			who := fmt.Sprintf("%s has waited %s for an answer on port %d", c.Peer, n.OwedFor.Round(time.Millisecond), c.Port)
-			brief := n.OwedFor < owedLimit
-			t.owing = append(t.owing, owing{c.Port, who, brief})
-			if !brief {
+			t.owing = append(t.owing, owing{c.Port, who, n.OwedFor})
+			if n.OwedFor >= owedLimit {
 				t.work(c.Port, who)
 			}
 		case went > 0 && c.SinceReceived-c.SinceSent >= owedLimit:

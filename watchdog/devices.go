@@ -21,8 +21,10 @@ const (
 	// no memory (1 % is what the counter rounds to), and draws at most a fifth more than the loaded and idle GPU.
 	spinPercent = 95
 	spinTime    = time.Minute
-	spinMemory  = 1
-	spinPower   = 1.2
+	// spinStep is the most that one look adds: memory traffic and power are read at its end only.
+	spinStep   = spinTime / 4
+	spinMemory = 1
+	spinPower  = 1.2
 	// wattsWeight is the weight of a new look in the mean of the idle power; wattsLooks make it a baseline.
 	wattsWeight = 0.1
 	wattsLooks  = 12
@@ -193,6 +195,6 @@ func (d DeviceState) spin(g Device, low float64, calm bool, elapsed time.Duratio
 		d.SpinFor = 0
 		return d
 	}
-	d.SpinFor += elapsed
+	d.SpinFor += min(elapsed, spinStep)
 	return d
 }

@@ -1,6 +1,9 @@
 package watchdog
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // The lies of section 4, and what real servers were seen to do. Each row is named after the lie.
 
@@ -24,6 +27,7 @@ func TestLiesOfVLLM(t *testing.T) {
 		{name: "frozen gauges are work while a counter moves", steps: `idle; running=2 x11; running=2 tokens -> busy; running=2 x11 -> busy; running=2 -> quiet +server_stalled`},
 		{name: "frozen gauges are work while the CPU computes", steps: `idle; running=2 cpu=0.6 x40 -> busy requests_in_flight`},
 		{name: "frozen gauges are work while the GPU computes", steps: `idle; running=2 gpu=60 x40 -> busy requests_in_flight`},
+		{name: "frozen gauges without GPU and CPU are work while they are below a moving counter", steps: `let gpu_absent nohost; idle; running=2 tokens x40 -> busy`},
 		{name: "frozen gauges stop counting also where GPU and CPU cannot be read", steps: `let gpu_absent nohost; idle; running=2 x12 -> quiet +server_stalled`},
 		{name: "gauges that froze count again once something moves", steps: `idle; running=2 x13 -> quiet; running=2 tokens -> busy; running=2 x5 -> busy`},
 		{name: "/health 503 overrules the frozen gauges beside it", steps: `idle x2; dead running=2 waiting=1 -> broken server_dead idle=10s`},
@@ -51,7 +55,10 @@ func TestLiesOfSockets(t *testing.T) {
 		{name: "owed connections that stand still stop counting after BROKEN_LIMIT",
 			steps: `idle; c1[348/0,5s/5s] x11 -> busy connection_active; c1[348/0,60s/60s] -> quiet +server_stalled; c1[348/0,60s/60s] x12 -> stop act`},
 		{name: "owed connections that stand still are work while the CPU computes", steps: `idle; c1[348/0,5s/5s] cpu=1.5 x40 -> busy connection_active`},
-		{name: "owed connections without any witness are never called still", steps: `let gpu_absent nohost; idle; c1[348/0,5s/5s] x40 -> busy`},
+		{name: "owed connections stop counting also where only the page can be read", steps: `let gpu_absent nohost; idle; c1[348/0,5s/5s] x11 -> busy; c1[348/0,60s/60s] -> quiet +server_stalled`},
+		{name: "owed connections do not begin anew when the only witness is away once", steps: `let gpu_absent nohost; idle; c1[348/0,5s/5s] x6; c1[348/0,60s/60s] timeout x3 -> busy; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
+		{name: "owed connections without any witness are never called still", steps: `raw; let gpu_absent nohost unreadable; idle x26; c1[348/0,5s/5s] x40 -> busy`},
+		{name: "what stands still goes on standing when the GPU is given up", steps: `let nohost; idle; c1[348/0,60s/60s] x13 -> quiet; c1[348/0,99s/99s] gpu_failed x11 -> unknown; c1[348/0,99s/99s] gpu_failed x2 -> quiet gpu:dropped`},
 		{name: "owed connections do not age while the CPU cannot be read", steps: `idle; c1[348/0,5s/5s] x6; c1[348/0,60s/60s] host_failed x10 -> busy connection_active; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
 		{name: "owed connections do not age while a GPU that works cannot be read", steps: `idle; c1[348/0,5s/5s] x6; c1[348/0,60s/60s] gpu_failed x10 -> busy connection_active; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
 		{name: "samples that were lost once do not begin the wait anew", steps: `let nohost; idle; c1[348/0,5s/5s] x6; c1[348/0,60s/60s] gap -> busy; c1[348/0,99s/99s] x5 -> busy; c1[348/0,99s/99s] -> quiet`},
@@ -83,6 +90,8 @@ func TestLiesOfGPUs(t *testing.T) {
 			steps: `idle x12; ring rate=100 mem=0 watts=62 x11 -> busy; ring rate=100 mem=0 watts=62 -> quiet +gpu_spinning`},
 		{name: "a spin is seen although the page is spared while the GPU proves work",
 			steps: `idle x12; skipped ` + spin + ` x2; ` + spin + `; skipped ` + spin + ` x2; ` + spin + `; skipped ` + spin + ` x2; ` + spin + `; skipped ` + spin + ` x2 -> busy; ` + spin + ` -> quiet +gpu_spinning`},
+		{name: "one look does not make a spin, however long its window: memory and power are of its end", rules: func(r *Rules) { r.CheckInterval = 90 * time.Second },
+			steps: `let elapsed=90s; idle x12; ` + spin + ` x3 -> busy gpu_active; ` + spin + ` -> quiet +gpu_spinning`},
 		{name: "100 % that moves memory is work", steps: `idle x12; gpu=100 mem=30 watts=62 x30 -> busy gpu_active`},
 		{name: "100 % that draws power is work", steps: `idle x12; gpu=100 mem=0 watts=90 x30 -> busy gpu_active`},
 		{name: "a spin cannot be told before idle power was measured on this pod", steps: `idle x10; ` + spin + ` x30 -> busy gpu_active`},

@@ -66,6 +66,10 @@ func TestFinalLook(t *testing.T) {
 		{name: "a clock step in it holds", steps: `idle x12; final wall=1h -> hold unknown`},
 		{name: "a connection that has stood still for BROKEN_LIMIT holds it no more than it holds the clock", steps: `idle; c1[348/0,60s/60s] x24 -> stop +server_stalled; final c1[348/0,200s/200s] -> stop act`},
 		{name: "beside one that stands still, a new one of 10 ms holds", steps: `idle; c1[348/0,60s/60s] x24 -> stop; final c1[348/0,200s/200s] c2[200/0,10ms/10ms] -> hold connection_active`},
+		{name: "beside /load that sticks, a request more holds", steps: `idle; load=3 x24 -> stop; final load=4 -> hold connection_active; final load=4 -> stop act; final load=3 -> stop act`},
+		{name: "beside gauges that froze, a request more holds", steps: `idle; running=2 x24 -> stop; final running=2 waiting=1 -> hold connection_active`},
+		{name: "so does one that may still be compiling where no CPU tells", steps: `let nohost; idle; c1[348/0,60s/60s] x24 -> stop; final c1[348/0,200s/200s] c2[200/0,17s/17s] -> hold connection_active; final c1[348/0,200s/200s] c2[200/0,21s/21s] -> stop act`},
+		{name: "on a server that cannot be read, only one that may be a health check does", steps: `idle; timeout c1[348/0,60s/60s] x24 -> stop; timeout final c1[348/0,200s/200s] c2[200/0,2s/2s] -> stop act; timeout final c1[348/0,200s/200s] c3[200/0,10ms/10ms] -> hold connection_active`},
 	})
 }
 

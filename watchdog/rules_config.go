@@ -55,6 +55,9 @@ const (
 	clockStepLimit = 5 * time.Second
 	// owedLimit: a scrape or health check is owed for milliseconds; what has been owed for a second is a request.
 	owedLimit = time.Second
+	// firstMove: a request to a server that lives moves a counter, the GPU or the CPU within this time; a first request
+	// that compiled its kernels was seen to move nothing but the CPU for 17 s.
+	firstMove = 20 * time.Second
 	// quietCPU: above half a core, something is being computed.
 	quietCPU = 0.5
 	// breakEvenShift: a threshold is chosen anew within a gap when B has moved by that share.

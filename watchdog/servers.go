@@ -24,8 +24,10 @@ type finding struct {
 	missing string
 	// baseline says why the counters could not be compared; empty where they could.
 	baseline string
-	// skipped: it was not asked.
-	skipped bool
+	// skipped: it was not asked. failed: it was ready once, was asked, and did not answer so that it could be read.
+	skipped, failed bool
+	// arrived says that more requests are in flight than at the last good reading; empty where that is not so.
+	arrived string
 	tokens  Maybe[float64]
 }
 
@@ -50,6 +52,7 @@ func (r *Rules) server(p ServerState, s Server, elapsed time.Duration, based boo
 		n.Mark = ServerMark{}         // whatever answers there next is another start of it
 		n.UnbackedFor = 0
 	case p.Ready:
+		f.failed = true
 		n.Track = p.Track.follow(SourceFailed, elapsed)
 		if !n.Track.dropped(r.BrokenLimit) {
 			f.missing = fmt.Sprintf("%s: %s", s.URL, s.Detail)
@@ -92,6 +95,10 @@ func (r *Rules) readable(p, n ServerState, s Server, elapsed time.Duration, base
 		f.soft = append(f.soft, Because{Code: RequestsInFlight, Detail: fmt.Sprintf("/load says %.0f", load)})
 	}
 	running, waiting, known := gauges(s)
+	n.Mark.InFlight = max(running+waiting, s.Load.Or(0))
+	if p.Mark.Set && n.Mark.InFlight > p.Mark.InFlight {
+		f.arrived = fmt.Sprintf("%s has %.0f requests in flight, and had %.0f", s.URL, n.Mark.InFlight, p.Mark.InFlight)
+	}
 	unbacked := running > 0 && waiting == 0 && n.LoadSeen && s.Load == Known(0.0) && s.StartedAt > 0 && !d.moved
 	if unbacked {
 		n.UnbackedFor += elapsed

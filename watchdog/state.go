@@ -124,6 +124,8 @@ type ServerMark struct {
 	StartedAt    float64        `json:"started_at"`
 	Engines      []EngineMark   `json:"engines"`
 	HTTPRequests Maybe[float64] `json:"http_requests"`
+	// InFlight is how many requests its gauges or /load showed, whichever were more.
+	InFlight float64 `json:"in_flight"`
 }
 
 // EngineMark is one engine's counters at one moment.

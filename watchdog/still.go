@@ -16,7 +16,8 @@ type weighed struct {
 
 // weigh sorts the soft signs by the server that they are about, and drops those of a server on which nothing has moved for
 // BrokenLimit. Each server has a time of its own, so that one that hangs does not make another's first request look
-// hung too. In the final look an owed connection holds; on a stalled server only a fresh one does.
+// hung too. In the final look an owed connection holds; on a stalled server only a fresh one does, whose request may not
+// have moved anything yet.
 func (r *Rules) weigh(n State, s Snapshot, srv servers, t traffic, hard bool, g gpus) ([]ServerState, weighed) {
 	var out weighed
 	served := make(map[uint16]bool, len(s.Servers))
@@ -38,10 +39,17 @@ func (r *Rules) weigh(n State, s Snapshot, srv servers, t traffic, hard bool, g 
 		} else {
 			out.soft = append(out.soft, soft...)
 		}
+		fresh := owedLimit
+		if srv.findings[i].quiet {
+			fresh = firstMove
+		}
 		for _, o := range t.owing {
-			if o.port == port && (o.brief || !stalled) {
+			if o.port == port && (!stalled || o.age < fresh) {
 				out.owed = first(out.owed, o.who)
 			}
+		}
+		if stalled {
+			out.owed = first(out.owed, srv.findings[i].arrived)
 		}
 	}
 	for _, sign := range t.soft {
@@ -58,7 +66,7 @@ func (r *Rules) weigh(n State, s Snapshot, srv servers, t traffic, hard bool, g 
 }
 
 // still follows how long soft signs of work have stood still: no counter of the server moved, and GPU and CPU, where they
-// can be read, were quiet. Without any such witness only an unmoving page counts, never flowing bytes.
+// can be read, were quiet. Where none of page, GPU and CPU can be read, nothing says that flowing bytes are no work.
 //
 // While a witness that works does not answer, nothing is said about progress; and while the server or the socket table does
 // not answer, a window without any such sign says nothing either way: a hung server that is scraped now and then must not
@@ -70,11 +78,14 @@ func (r *Rules) still(state ServerState, n State, s Snapshot, f finding, hard, s
 		return 0
 	case soft && (cpuFailed(s) || g.missing != "" && s.GPU.State != SourceAbsent && n.GPU.required(r)):
 		return state.StillFor
-	case soft && !g.quiet && !cpu.Known && len(f.soft) == 0:
+	case soft && !f.quiet && !g.quiet && !cpu.Known:
+		if f.skipped || f.failed && state.Track.required(r) {
+			return state.StillFor
+		}
 		return 0
 	case soft:
 		return state.StillFor + s.Elapsed
-	case state.Track.FailedFor > 0, f.skipped, s.Sockets.State == SourceFailed:
+	case f.failed, f.skipped, s.Sockets.State == SourceFailed:
 		return state.StillFor
 	}
 	return 0
