@@ -44,6 +44,10 @@ func (r *Rules) alarms(n State, s Snapshot, srv servers, w window) []Alarm {
 	if len(srv.foreign) > 0 {
 		raise(AlarmNotVLLM, "%s answers, but not with vLLM's metrics: its requests can only be seen in the socket table; was vLLM started with --disable-log-stats, or is the URL another server's?", strings.Join(srv.foreign, ", "))
 	}
+	if len(srv.garbled) > 0 {
+		// vLLM refuses connections until it is ready, so this is no usual start: a wrong address, or something before it.
+		raise(AlarmNotVLLM, "%s cannot be read as vLLM: it counts as loading within STARTUP_TIMEOUT (%s); correct WATCHDOG_VLLM_URLS, or what answers there", strings.Join(srv.garbled, ", "), r.StartupTimeout)
+	}
 	if srv.down != "" {
 		raise(AlarmServerDead, "%s: it was ready before; the pod costs money and serves nobody: restart the server, or stop the pod", srv.down)
 	}

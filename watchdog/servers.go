@@ -62,9 +62,20 @@ func (r *Rules) server(p ServerState, s Server, elapsed time.Duration, based boo
 		n.Spoke = s.Outcome == OutcomeUnreadable || (p.Spoke && !refused)
 		if n.Waited < r.StartupTimeout {
 			f.loading = s.URL
+			if !refused { // which is how a vLLM loads; anything else may be a mistake
+				f.loading = worded(s)
+			}
 		}
 	}
 	return n, f
+}
+
+// worded names a server with what is wrong with it.
+func worded(s Server) string {
+	if s.Detail == "" {
+		return s.URL
+	}
+	return s.URL + " (" + s.Detail + ")"
 }
 
 // readable reads a page that came whole from a server that lives.

@@ -138,8 +138,9 @@ type servers struct {
 	alive, skipped, unread   int
 	running, waiting, tokens Maybe[float64]
 	ports                    map[uint16]portKind
-	// overdue servers never came; foreign ones answer, but not with a page of vLLM.
-	overdue, foreign []string
+	// overdue servers never came; foreign ones answer, but not with a page of vLLM; garbled ones do so while they might
+	// still be loading.
+	overdue, foreign, garbled []string
 }
 
 // requestsFirst puts the signs that name requests first.
@@ -188,9 +189,11 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 		}
 		switch {
 		case n.foreign(r), s.Ready() && !s.EngineSeries && !s.HTTPSeries:
-			out.foreign = append(out.foreign, s.URL)
+			out.foreign = append(out.foreign, worded(s))
 		case !n.Ready && n.Waited >= r.StartupTimeout:
-			out.overdue = append(out.overdue, s.URL)
+			out.overdue = append(out.overdue, worded(s))
+		case !n.Ready && was.Spoke && n.Spoke:
+			out.garbled = append(out.garbled, worded(s))
 		}
 		switch {
 		case s.Port == 0:
