@@ -108,7 +108,7 @@ func (d *demo) run(ctx context.Context, out io.Writer) (outcome, error) {
 	if err != nil {
 		return outcome{}, fmt.Errorf("demo: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	d.dir = dir
 	d.head()
 	gpu, without, err := d.gpu()
@@ -120,7 +120,7 @@ func (d *demo) run(ctx context.Context, out io.Writer) (outcome, error) {
 		if err := os.Setenv(name, value); err != nil {
 			return outcome{}, fmt.Errorf("demo: %w", err)
 		}
-		defer os.Unsetenv(name)
+		defer func() { _ = os.Unsetenv(name) }()
 	}
 	pod, err := fakepod.New(fakepod.Config{
 		Day: d.day, Speed: float64(d.scale), USDPerHour: d.scale.realPrice(d.config.Price.Or(usdPerHour)), GPU: gpu,
@@ -207,7 +207,8 @@ func (d *demo) play(ctx context.Context, pod *fakepod.Pod, w *watch, n *narrator
 	}
 	if stopped {
 		n.happened(fakepod.Event{At: end.at, Text: fmt.Sprintf("the pod is gone, RunPod calls it %s: that is the proof of the stop", pod.RunPod.Status())})
-		d.nextMorning(w, n)
+		n.sleepUntil(max(end.at, end.next))
+		d.nextStart(w)
 	} else {
 		n.happened(fakepod.Event{At: end.at, Text: "the demo ends here, without a stop: " + n.whyNot(last)})
 	}
@@ -216,9 +217,8 @@ func (d *demo) play(ctx context.Context, pod *fakepod.Pod, w *watch, n *narrator
 	return end, nil
 }
 
-// nextMorning is another start of the pod: it finds the open stop in its memory.
-func (d *demo) nextMorning(w *watch, n *narrator) {
-	n.sleepUntil(d.day.Tomorrow)
+// nextStart is another start of the pod: it finds the open stop in its memory.
+func (d *demo) nextStart(w *watch) {
 	again := w.config
 	kept, contents := memory.Open(filepath.Join(d.volume(), fakepod.PodID), "the-next-start", time.Now)
 	again.Kept, again.Memory, again.Identity.StartID = contents, kept, "the-next-start"

@@ -51,7 +51,7 @@ func (n *narrator) because(v *loop.View) string {
 	case watchdog.GPUActive:
 		text := fmt.Sprintf("the GPU reached %.0f %%, work begins at %.0f %%", d.GPUPercentMax.Or(0), d.GPUThresholdPercent)
 		if asked(v) {
-			return text + "; vLLM knows nothing of it"
+			return text + "; vLLM's page shows no work"
 		}
 		return text + ": vLLM need not be asked"
 	case watchdog.ConnectionActive:
@@ -67,6 +67,8 @@ func (n *narrator) because(v *loop.View) string {
 		if a := v.Attempt; a.Phase == watchdog.StopAccepted {
 			return fmt.Sprintf("%s said yes by %s, which proves nothing yet: the proof is our own end", a.Target, a.Rung)
 		}
+	case watchdog.NoSaving:
+		return fmt.Sprintf("idle, but a stopped hour saves %s", usd(l.quote.SavingUSDPerHour))
 	case watchdog.NoBaseline:
 		return "nothing to compare with yet"
 	case watchdog.ClockStep:
@@ -106,7 +108,7 @@ func (n *narrator) whyNot(v *loop.View) string {
 		return "it would have been stopped, but for WATCHDOG_DRY_RUN"
 	case d.Activity == watchdog.Busy:
 		return "the pod is at work"
-	case d.Activity == watchdog.Quiet && d.Threshold.Known:
+	case d.Activity == watchdog.Quiet && d.Threshold.Known && d.Reason() != watchdog.NoSaving:
 		return fmt.Sprintf("idle %s of %s", span(n.ledger.idle), span(n.ledger.threshold))
 	default:
 		return string(d.Reason())

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
@@ -20,8 +19,6 @@ type ledger struct {
 	quote     watchdog.Quote
 	// stopAt is the time of day of the first stop verdict, 0 for none.
 	stopAt time.Duration
-	// seen are all reasons that were given, in the order of their first time.
-	seen []watchdog.Reason
 }
 
 // take adds one view. came is how many people have just come, if somebody has.
@@ -33,14 +30,9 @@ func (l *ledger) take(v *loop.View, at time.Duration, came int) {
 	l.idle = l.scale.pod(d.Idle)
 	l.quote = l.scale.quote(d.Quote)
 	if d.Threshold.Known {
-		l.threshold = l.scale.pod(d.Threshold.Value)
+		l.threshold = l.scale.pod(d.Threshold.Value).Round(time.Second) // it went to real time and back
 	}
 	if d.Verdict == watchdog.Stop && l.stopAt == 0 {
 		l.stopAt = at
-	}
-	for _, b := range d.Reasons {
-		if !slices.Contains(l.seen, b.Code) {
-			l.seen = append(l.seen, b.Code)
-		}
 	}
 }

@@ -61,7 +61,7 @@ func (t logTeller) event(e zapcore.Entry, f map[string]any) string {
 		}
 		return text
 	case "the last stop is proven: this is a new start of the pod":
-		return "next morning: somebody starts the pod, and the watchdog's memory calls yesterday's stop proven"
+		return "somebody wants the pod and starts it again: the watchdog finds the stop in its memory, and calls it proven"
 	}
 	if e.Level < zapcore.WarnLevel {
 		return ""

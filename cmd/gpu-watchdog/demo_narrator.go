@@ -51,11 +51,12 @@ func (n *narrator) happened(e fakepod.Event) {
 	n.events = append(n.events, e)
 }
 
-// tellUntil writes the events up to a time of day.
+// tellUntil writes the events up to a time of day. It is called with the lock held.
 func (n *narrator) tellUntil(at time.Duration) {
 	for len(n.events) > 0 && n.events[0].At <= at {
-		n.screen.line(fakepod.Label(n.events[0].At)+"  · ", cyan, n.events[0].Text, cyan)
+		e := n.events[0]
 		n.events = n.events[1:]
+		n.screen.line(fakepod.Label(e.At)+"  · ", cyan, e.Text, cyan)
 	}
 }
 
@@ -63,9 +64,7 @@ func (n *narrator) tellUntil(at time.Duration) {
 func (n *narrator) tellAll() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, e := range n.events {
-		n.tellUntil(e.At)
-	}
+	n.tellUntil(math.MaxInt64)
 }
 
 // start sets the clock.

@@ -72,13 +72,20 @@ func (d *demo) summary(last *loop.View, end outcome) {
 		fmt.Fprintf(t, "  saved until %s\t%s $\tagainst never stopping: %s off, less the cold start that follows\n", fakepod.Label(end.next), dollars(saved), span(off))
 	}
 	t.Flush()
-	if q.PriceUSDPerHour.Known {
+	if q.PriceUSDPerHour.Known && !q.NoSaving {
 		d.others(&b, end, off)
 	}
-	fmt.Fprintf(&b, "\n%s\n", d.screen.paint(bold, "On a pod of your own"))
-	fmt.Fprintf(&b, "  WATCHDOG_DRY_RUN=true gpu-watchdog run   watch, decide and log, and stop nothing\n")
-	fmt.Fprintf(&b, "  gpu-watchdog env                         every setting, its value and where it came from\n")
-	fmt.Fprintf(&b, "  WATCHDOG_COLD_START=6m gpu-watchdog demo the same day with a cold start that is twice as long")
+	fmt.Fprintf(&b, "\n%s\n", d.screen.paint(bold, "Next"))
+	for i, next := range [][2]string{
+		{"WATCHDOG_DRY_RUN=true gpu-watchdog run", "watch, decide and log, and stop nothing"},
+		{"gpu-watchdog env", "every setting, its value and where it came from"},
+		{"WATCHDOG_COLD_START=6m gpu-watchdog demo", "this day again, with a cold start that is twice as long"},
+	} {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString("  " + pad(next[0], 42) + next[1])
+	}
 	d.screen.text(b.String())
 }
 

@@ -94,17 +94,17 @@ func (c *clients) ask(ctx context.Context, client *http.Client, tokens, promptWo
 	return nil
 }
 
-// burst sends n requests of one token, one right after the other, by one client.
+// burst sends n requests of one token, all at once, by one client.
 func (c *clients) burst(ctx context.Context, n int) {
+	transport := &http.Transport{}
+	client := &http.Client{Transport: transport}
 	c.group.Go(func() {
-		transport := &http.Transport{}
 		defer transport.CloseIdleConnections()
-		client := &http.Client{Transport: transport}
+		var all sync.WaitGroup
 		for range n {
-			if c.ask(ctx, client, 1, 20) != nil {
-				return
-			}
+			all.Go(func() { _ = c.ask(ctx, client, 1, 20) }) // one that is refused is no less of a burst
 		}
+		all.Wait()
 	})
 }
 

@@ -71,7 +71,7 @@ func Workday() Day {
 			{At: at(11, 8), Kind: Kernel, Text: "a notebook in the same pod runs one kernel of a few milliseconds"},
 			{At: at(11, 22), Kind: Work, Clients: 3, For: 58 * time.Minute, Text: "back to work"},
 			{At: at(12, 22), Text: "lunch, an hour of it"},
-			{At: at(12, 51), Kind: Burst, Clients: 3, Text: "somebody's script sends three requests of one token, all of them between two looks"},
+			{At: at(12, 51), Kind: Burst, Clients: 3, Text: "somebody's script sends three requests of one token, between two looks"},
 			{At: at(13, 20), Kind: Work, Clients: 4, For: 80 * time.Minute, Text: "back to work"},
 			{At: at(14, 10), Kind: MassAbort, Text: "a gateway restarts: all clients hang up at once, and vLLM's gauges stick"},
 			{At: at(15, 2), Kind: Work, Clients: 4, For: 108 * time.Minute, Text: "the afternoon begins"},

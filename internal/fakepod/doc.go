@@ -3,6 +3,6 @@
 // The people who use it follow a Day, at a clock that runs faster than ours.
 //
 // What the watchdog reads is real: pages over HTTP, the kernel's socket table, a shared library by its ABI. So this
-// package must not import the collectors, the loop or the core, which are to be shown and tested against it, nor
-// net/http/httptest, since the demo is part of the program.
+// package must not import the collectors, the loop or the core, which are to be shown and tested against it (of them only the
+// stand-ins that their own tests have), nor net/http/httptest, since the demo is part of the program.
 package fakepod
