@@ -169,6 +169,9 @@ func (l *Loop) tick(ctx context.Context) {
 func (l *Loop) step(ctx context.Context, final bool) watchdog.Decision {
 	began := time.Now()
 	s := l.look(ctx, final)
+	if ctx.Err() != nil {
+		return watchdog.Decision{} // this look was cut short by our own end: it says nothing of the pod
+	}
 	s.Stop = l.stopping.news()
 	before := l.state
 	state, d := l.Rules.Decide(before, s)
