@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -92,7 +93,8 @@ func parseIdleLimit(s string) (any, error) {
 		return IdleLimit{Checks: n}, nil
 	}
 	v, err := parseDuration(s)
-	if _, bare := err.(bareNumber); bare {
+	var bare bareNumber
+	if errors.As(err, &bare) {
 		return nil, wrong(s, "is no whole number of checks, and a duration needs a unit; write checks such as 12, or a duration such as 10m")
 	}
 	if err != nil {
