@@ -49,25 +49,34 @@ func TestKillsAtRandomInstants(t *testing.T) {
 	}
 }
 
-// instant is when to kill after the start: at any time, or with one in two where something is just being written: at the
-// first quiet window, which is brought to the disk at once, and two seconds after that.
-func instant() time.Duration {
-	within := func(from, to time.Duration) time.Duration { return from + rand.N(to-from) }
+// fate waits for the moment of the kill: any, or with one in four two seconds after the first quiet window, when the clock
+// is written again, or with another one in four the very middle of a write.
+func (p *pod) fate() {
+	within := func(from, to time.Duration) *time.Timer { return time.NewTimer(from + rand.N(to-from)) }
+	any := within(0, saved+8*interval)
 	switch rand.N(4) {
 	case 0:
-		return within(interval, 3*interval)
+		any = within(saved+interval, saved+4*interval)
 	case 1:
-		return within(saved+interval, saved+4*interval)
+		look := time.NewTicker(50 * time.Microsecond)
+		defer look.Stop()
+		for !p.isWriting() {
+			select {
+			case <-any.C:
+				return
+			case <-look.C:
+			}
+		}
+		return
 	}
-	return within(0, saved+8*interval)
+	<-any.C
 }
 
 // quietLife is one run of the watchdog beside a quiet server.
 func (p *pod) quietLife(s *score) {
 	t := p.t
 	r := p.start()
-	timer := time.NewTimer(instant())
-	<-timer.C
+	p.fate()
 	r.Kill()
 	killed := time.Now()
 

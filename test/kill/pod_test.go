@@ -61,9 +61,17 @@ func (p *pod) memory() (c memory.Contents) {
 	return c
 }
 
+func (p *pod) half() string { return filepath.Join(p.dir, "volume", "pod", ".memory.new") }
+
+// isWriting says that the new file is there that will take the old one's place.
+func (p *pod) isWriting() bool {
+	_, err := os.Stat(p.half())
+	return err == nil
+}
+
 // halfWritten says that the kill came in the middle of a write, and takes away what it left.
 func (p *pod) halfWritten() bool {
-	return os.Remove(filepath.Join(p.dir, "volume", "pod", ".memory.new")) == nil
+	return os.Remove(p.half()) == nil
 }
 
 func decision(l program.Line) bool { return l.Msg() == "decision" }

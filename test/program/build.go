@@ -27,7 +27,7 @@ func Build(dir string) (string, error) {
 }
 
 // sideBySide is how many tests run at a time: they mostly wait, so there may be more than there are cores.
-const sideBySide = "12"
+const sideBySide = "40"
 
 // Main builds the program once, puts its path where path points, runs the tests, and returns their exit code.
 func Main(m *testing.M, path *string) int {

@@ -29,6 +29,7 @@ type Run struct {
 // where WATCHDOG_LISTEN is not given. At the end of the test it is killed; the log of a failed test is shown.
 func Start(t testing.TB, path string, env ...string) *Run {
 	t.Helper()
+	sources.Do(readSources)
 	r := &Run{t: t, ended: make(chan struct{}), more: make(chan struct{})}
 	r.cmd = exec.Command(path, "run")
 	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "WATCHDOG_LISTEN=127.0.0.1:0", "WATCHDOG_LOG_FORMAT=json"}, env...)

@@ -1,0 +1,118 @@
+package wrong
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// badServer is one way in which what listens on the server's port can be wrong, and what must be said of it.
+type badServer struct {
+	name   string
+	secure bool
+	wrong  func(*server) http.HandlerFunc
+	// says are words of the detail: what is wrong, and the remedy where there is one.
+	says []string
+}
+
+var badServers = []badServer{
+	{"hangs", false, hangs, []string{"no whole answer within"}},
+	{"HTML", false, answersHTML, []string{"HTML"}},
+	{"half a page", false, halfAPage, []string{"half a page"}},
+	{"half a line", false, halfALine, []string{"end"}},
+	{"200 MB", false, endless, []string{"larger than"}},
+	{"200 MB announced", false, announcesTooMuch, []string{"larger than", "209715200 bytes are announced"}},
+	{"redirect loop", false, redirects, []string{"redirect to /metrics", "not followed"}},
+	{"login", false, wantsLogin, []string{"401", "wants a login"}},
+	{"noise", false, noise, []string{"/metrics"}},
+	{"not HTTP", false, notHTTP, []string{"does not speak HTTP"}},
+}
+
+// TestServersThatTurnWrong: a server that has worked and then answers nonsense, or not at all, is unknown, never quiet.
+func TestServersThatTurnWrong(t *testing.T) {
+	t.Parallel()
+	for _, c := range badServers {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, c.secure, c.wrong)
+			p := start(t, "WATCHDOG_VLLM_URLS="+s.URL)
+			p.says("decision", "busy")
+			s.turned.Store(true)
+			p.state("hold", "unknown", "source_failed")
+			p.says("decision", append(c.says, s.URL)...)
+			p.once("decision", "source_failed")
+			p.armed(http.StatusOK, "armed: runpod "+podID)
+			p.unharmed()
+			p.state("hold", "unknown", "source_failed")
+		})
+	}
+}
+
+// TestServersThatAreWrongFromTheStart: what does not answer as vLLM does may be one that is loading, so it holds the pod; what is
+// wrong is said at once.
+func TestServersThatAreWrongFromTheStart(t *testing.T) {
+	t.Parallel()
+	for _, c := range slices.Concat(badServers, []badServer{{"bad certificate", true, answersHTML, []string{"certificate does not hold", "SSL_CERT_FILE"}}}) {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, c.secure, c.wrong)
+			s.turned.Store(true)
+			p := start(t, "WATCHDOG_VLLM_URLS="+s.URL)
+			p.state("hold", "busy", "server_loading")
+			p.says("decision", append(c.says, s.URL)...)
+			if c.name != "hangs" { // so does a server that is still loading, behind some proxies
+				p.says("alarm", append(c.says, s.URL, "WATCHDOG_VLLM_URLS")...)
+			}
+			p.armed(http.StatusOK)
+			p.unharmed()
+			p.once("alarm", s.URL)
+			p.state("hold", "busy", "server_loading")
+		})
+	}
+}
+
+// TestPlainServerUnderHTTPS: the scheme is a mistake of one letter.
+func TestPlainServerUnderHTTPS(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, false, answersHTML)
+	url := strings.Replace(s.URL, "http:", "https:", 1)
+	p := start(t, "WATCHDOG_VLLM_URLS="+url)
+	p.state("hold", "busy", "server_loading")
+	p.says("alarm", url, "does not speak TLS", "use http://", "WATCHDOG_VLLM_URLS")
+	p.unharmed()
+}
+
+// TestNobodyListens: at first a server that is loading; after it was there a dead one. Neither is quiet.
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	t.Run("ever", func(t *testing.T) {
+		t.Parallel()
+		url := nobody(t)
+		p := start(t, "WATCHDOG_VLLM_URLS="+url)
+		p.state("hold", "busy", "server_loading")
+		p.says("decision", "server_loading")
+		p.unharmed()
+		p.state("hold", "busy", "server_loading")
+	})
+	t.Run("any more", func(t *testing.T) {
+		t.Parallel()
+		s := newServer(t, false, answersHTML)
+		p := start(t, "WATCHDOG_VLLM_URLS="+s.URL)
+		p.says("decision", "busy")
+		s.Close()
+		p.state("hold", "broken", "server_dead")
+		p.says("alarm", s.URL, "nobody listens", "restart the server, or stop the pod")
+		p.unharmed()
+		p.state("hold", "broken", "server_dead")
+	})
+	t.Run("within STARTUP_TIMEOUT", func(t *testing.T) {
+		t.Parallel()
+		url := nobody(t)
+		p := start(t, "WATCHDOG_VLLM_URLS="+url, "WATCHDOG_STARTUP_TIMEOUT=600ms")
+		p.state("hold", "unknown", "no_evidence")
+		p.says("alarm", url, "not been ready within STARTUP_TIMEOUT (600ms)", "look at the server's log")
+		p.unharmed()
+		p.state("hold", "unknown", "no_evidence")
+	})
+}
