@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/bench/internal/scrape"
 )
 
 // warmUp is how many intervals pass before the window, and the least time.
@@ -37,7 +39,7 @@ func (p phase) measure(ctx context.Context, with programs, dir string) ([]*row, 
 		}
 		group.Go(func() {
 			err := every(scraping, p.interval, func() error {
-				_, err := read(scraping, r.scrape)
+				_, err := scrape.Page(scraping, r.scrape)
 				counting.Lock()
 				r.scrapes++
 				counting.Unlock()

@@ -5,13 +5,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/bench/internal/process"
+	"github.com/gpu-watchdog/gpu-watchdog/bench/internal/scrape"
 	"github.com/gpu-watchdog/gpu-watchdog/collector/nvml/standin"
 )
 
@@ -94,7 +94,7 @@ func (s *stage) start(name string, env []string, program string, args ...string)
 }
 
 func (s *stage) serve(ctx context.Context, p programs) error {
-	address, err := freeAddress(ctx)
+	address, err := process.FreeAddress(ctx)
 	if err != nil {
 		return err
 	}
@@ -103,12 +103,12 @@ func (s *stage) serve(ctx context.Context, p programs) error {
 	if err != nil {
 		return err
 	}
-	return server.Wait(ctx, func() error { _, err := read(ctx, s.server+"/health"); return err })
+	return server.Wait(ctx, func() error { _, err := scrape.Page(ctx, s.server+"/health"); return err })
 }
 
 // watchdog starts one with real settings; what it would do is only said.
 func (s *stage) watchdog(ctx context.Context, p programs, interval time.Duration, scraped bool) error {
-	address, err := freeAddress(ctx)
+	address, err := process.FreeAddress(ctx)
 	if err != nil {
 		return err
 	}
@@ -126,12 +126,12 @@ func (s *stage) watchdog(ctx context.Context, p programs, interval time.Duration
 	if err != nil {
 		return err
 	}
-	r.ticks = func(ctx context.Context) (int, error) { return sample(ctx, metrics, "gpu_watchdog_ticks_total") }
+	r.ticks = func(ctx context.Context) (int, error) { return scrape.Sample(ctx, metrics, "gpu_watchdog_ticks_total") }
 	s.rows = append(s.rows, r)
 	return r.Wait(ctx, func() error {
 		// It must see all that it is measured with.
 		for _, source := range []string{"vllm", "gpu", "sockets", "host"} {
-			if n, err := sample(ctx, metrics, fmt.Sprintf("gpu_watchdog_source_up{source=%q}", source)); err != nil || n != 1 {
+			if n, err := scrape.Sample(ctx, metrics, fmt.Sprintf("gpu_watchdog_source_up{source=%q}", source)); err != nil || n != 1 {
 				return fmt.Errorf("source %s is not up (%v)", source, err)
 			}
 		}
@@ -160,7 +160,7 @@ func (s *stage) poller(ctx context.Context, p programs, interval time.Duration) 
 }
 
 func (s *stage) nodeExporter(ctx context.Context, p programs) error {
-	address, err := freeAddress(ctx)
+	address, err := process.FreeAddress(ctx)
 	if err != nil {
 		return err
 	}
@@ -169,15 +169,5 @@ func (s *stage) nodeExporter(ctx context.Context, p programs) error {
 		return err
 	}
 	s.rows = append(s.rows, r)
-	return r.Wait(ctx, func() error { _, err := read(ctx, r.scrape); return err })
-}
-
-// freeAddress is one on loopback that nobody listens on now.
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return r.Wait(ctx, func() error { _, err := scrape.Page(ctx, r.scrape); return err })
 }

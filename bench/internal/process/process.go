@@ -5,6 +5,7 @@ package process
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -127,4 +128,14 @@ func (p *Process) Wait(ctx context.Context, ready func() error) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// FreeAddress is one on loopback that nobody listens on now.
+func FreeAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
 }

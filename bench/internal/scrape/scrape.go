@@ -1,6 +1,4 @@
-//go:build linux
-
-package main
+package scrape
 
 import (
 	"compress/gzip"
@@ -16,8 +14,8 @@ import (
 // client keeps its connections, as Prometheus does.
 var client = http.Client{Timeout: 5 * time.Second}
 
-// read asks as Prometheus asks: OpenMetrics if there is, packed if they like.
-func read(ctx context.Context, url string) (string, error) {
+// Page asks as Prometheus asks: OpenMetrics if there is, packed if they like.
+func Page(ctx context.Context, url string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
@@ -44,9 +42,9 @@ func read(ctx context.Context, url string) (string, error) {
 	return string(text), err
 }
 
-// sample reads one series, written as on the page, as a whole number.
-func sample(ctx context.Context, url, series string) (int, error) {
-	text, err := read(ctx, url)
+// Sample reads one series, written as on the page, as a whole number.
+func Sample(ctx context.Context, url, series string) (int, error) {
+	text, err := Page(ctx, url)
 	if err != nil {
 		return 0, err
 	}
