@@ -2,7 +2,6 @@ package vllm
 
 import (
 	"bytes"
-	"compress/gzip"
 	"net/http"
 	"net/http/httptest"
 	"syscall"
@@ -44,53 +43,35 @@ func BenchmarkParsePage(b *testing.B) {
 }
 
 // BenchmarkRead reports the processor time of a whole read over loopback, the server's part (some 60 µs of a Go server
-// that writes three answers) included, with and without compression on the way.
+// that writes three answers) included.
 func BenchmarkRead(b *testing.B) {
 	page := page60k(b)
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	_, _ = z.Write(page)
-	z.Close()
-	for _, compressed := range []bool{false, true} {
-		name := "identity"
-		if compressed {
-			name = "gzip"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case metricsPath:
+			w.Header().Set("Content-Type", textType)
+			_, _ = w.Write(page)
+		case loadPath:
+			_, _ = w.Write([]byte(`{"server_load":0}`))
 		}
-		b.Run(name, func(b *testing.B) {
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				switch r.URL.Path {
-				case metricsPath:
-					w.Header().Set("Content-Type", textType)
-					if compressed && r.Header.Get("Accept-Encoding") == "gzip" {
-						w.Header().Set("Content-Encoding", "gzip")
-						_, _ = w.Write(packed.Bytes())
-						return
-					}
-					_, _ = w.Write(page)
-				case loadPath:
-					_, _ = w.Write([]byte(`{"server_load":0}`))
-				}
-			}))
-			defer server.Close()
-			c, err := New(Config{URL: server.URL, UserAgent: "gpu-watchdog/bench"})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer c.Close()
-			c.transport.DisableCompression = !compressed
-			c.Read(b.Context())
-			b.ReportAllocs()
-			before := processorTime(b)
-			n := 0
-			for b.Loop() {
-				if s := c.Read(b.Context()); !s.EngineSeries {
-					b.Fatalf("%+v", s)
-				}
-				n++
-			}
-			b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(n), "cpu-µs/op")
-		})
+	}))
+	defer server.Close()
+	c, err := New(Config{URL: server.URL, UserAgent: "gpu-watchdog/bench"})
+	if err != nil {
+		b.Fatal(err)
 	}
+	defer c.Close()
+	c.Read(b.Context())
+	b.ReportAllocs()
+	before := processorTime(b)
+	n := 0
+	for b.Loop() {
+		if s := c.Read(b.Context()); !s.EngineSeries {
+			b.Fatalf("%+v", s)
+		}
+		n++
+	}
+	b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(n), "cpu-µs/op")
 }
 
 func processorTime(b *testing.B) time.Duration {

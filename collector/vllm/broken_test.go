@@ -251,8 +251,8 @@ func TestSilentHost(t *testing.T) {
 	}
 	c := newClient(t, "http://"+address, nil)
 	var dials atomic.Int32
-	dial := c.transport.DialContext
-	c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := c.wire.dial
+	c.wire.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		dials.Add(1)
 		defer dials.Add(-1)
 		return dial(ctx, network, address)

@@ -28,12 +28,12 @@ type Config struct {
 // Client reads one server. Its methods may be called from several goroutines; one read is under way at a time.
 type Client struct {
 	shown     string
-	transport *http.Transport
 	dialer    *dialer
-	requests  map[string]*http.Request
+	questions map[string]question
 	turn      chan struct{} // holds a token while a read is under way
 
 	// What follows belongs to the read that has the turn.
+	wire   *wire
 	body   []byte
 	reader reader
 	epoch  epoch
@@ -77,19 +77,14 @@ func New(cfg Config) (*Client, error) {
 	shown.Path = strings.TrimSuffix(shown.Path, "/")
 	shown.RawPath = ""
 	d := &dialer{own: cfg.Own}
+	c := &Client{shown: shown.String(), dialer: d, wire: newWire(u, d), turn: make(chan struct{}, 1), questions: map[string]question{}}
 	const asJSON = "application/json"
-	return &Client{
-		shown:     shown.String(),
-		transport: newTransport(d),
-		dialer:    d,
-		turn:      make(chan struct{}, 1),
-		requests: map[string]*http.Request{
-			metricsPath: request(u, metricsPath, "text/plain", cfg.UserAgent),
-			healthPath:  request(u, healthPath, "*/*", cfg.UserAgent),
-			loadPath:    request(u, loadPath, asJSON, cfg.UserAgent),
-			versionPath: request(u, versionPath, asJSON, cfg.UserAgent),
-		},
-	}, nil
+	for path, accept := range map[string]string{metricsPath: "text/plain", healthPath: "*/*", loadPath: asJSON, versionPath: asJSON} {
+		if c.questions[path], err = newQuestion(request(u, path, accept, cfg.UserAgent)); err != nil {
+			return nil, fmt.Errorf("vLLM's URL %q cannot be asked for %s: %w", shown.String(), path, err)
+		}
+	}
+	return c, nil
 }
 
 // Read asks the server once and says what it answered. It returns at ctx's deadline at the latest, with what it knows by
@@ -120,10 +115,9 @@ func (c *Client) Skipped() watchdog.Server {
 	return watchdog.Server{URL: c.shown, Outcome: watchdog.OutcomeSkipped, Version: c.knownVersion()}
 }
 
-// Close closes the connection. Reads after it fail.
+// Close closes the connection, under a read too. Reads after it fail.
 func (c *Client) Close() {
 	c.dialer.close()
-	c.transport.CloseIdleConnections()
 }
 
 // readMetrics reads the page, for which it takes three quarters of the time: a server whose page hangs can still say that

@@ -13,7 +13,7 @@ import (
 )
 
 // OwnPorts is told of each connection that we make, by its local address, so that the socket collector can leave it out.
-// Both methods are called from goroutines of net/http and must not block.
+// Both methods are called amid a read and must not block.
 type OwnPorts interface {
 	// Opened is called once the connection stands, before anything is sent on it.
 	Opened(local netip.AddrPort)
@@ -65,8 +65,7 @@ func (u *unreachable) timedOut() bool {
 	return false
 }
 
-// begin starts a request that ends at deadline at the latest. net/http takes the deadline out of the context that it dials
-// with, so that a silent host would otherwise hold our only connection for long after its request was given up.
+// begin starts a request that ends at deadline at the latest.
 func (d *dialer) begin(deadline time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -30,28 +30,24 @@ type answer struct {
 	body        []byte
 }
 
-// get asks for one path and reads the answer whole, up to limit bytes. A redirect is an answer like any other, since the
-// transport follows none. A kept connection that the server closed in the meantime is replaced by net/http, once and
-// without a word: GET may be repeated.
-func (c *Client) get(ctx context.Context, path string, limit int) (answer, error) {
+// get asks for one path and reads the answer whole, up to limit bytes. A redirect is an answer like any other.
+func (c *Client) get(ctx context.Context, path string, limit int) (a answer, err error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		c.dialer.begin(deadline)
 	}
-	resp, err := c.transport.RoundTrip(c.requests[path].WithContext(ctx))
-	if err != nil {
-		return answer{}, err
-	}
-	defer resp.Body.Close()
-	a := answer{
-		status:      resp.StatusCode,
-		contentType: resp.Header.Get("Content-Type"),
-		location:    resp.Header.Get("Location"),
-	}
-	c.body, err = readBounded(resp.Body, c.body[:0], resp.ContentLength, limit)
-	a.body = c.body
-	if cap(c.body) > maxKept {
-		c.body = nil
-	}
+	err = c.wire.ask(ctx, c.questions[path], func(resp *http.Response) (err error) {
+		a = answer{
+			status:      resp.StatusCode,
+			contentType: resp.Header.Get("Content-Type"),
+			location:    resp.Header.Get("Location"),
+		}
+		c.body, err = readBounded(resp.Body, c.body[:0], resp.ContentLength, limit)
+		a.body = c.body
+		if cap(c.body) > maxKept {
+			c.body = nil
+		}
+		return err
+	})
 	return a, err
 }
 
@@ -80,7 +76,8 @@ func readBounded(from io.Reader, buf []byte, announced int64, limit int) ([]byte
 	}
 }
 
-// request prepares the question for one path.
+// request is the question for one path. It asks for no compression: the server would pay for it with milliseconds on the loop
+// that serves its requests, to save 50 kB on loopback.
 func request(base *url.URL, path, accept, userAgent string) *http.Request {
 	u := *base
 	u.User = nil
@@ -102,22 +99,8 @@ func request(base *url.URL, path, accept, userAgent string) *http.Request {
 	return r
 }
 
-// newTransport keeps one connection, speaks HTTP/1.1 only, uses no proxy and asks for no compression: the server would
-// pay for it with milliseconds on the loop that serves its requests, to save 50 kB on loopback.
-func newTransport(d *dialer) *http.Transport {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		DialContext:            d.dial,
-		MaxConnsPerHost:        1,
-		MaxIdleConns:           1,
-		MaxIdleConnsPerHost:    1,
-		DisableCompression:     true,
-		Protocols:              protocols,
-		MaxResponseHeaderBytes: answerLimit,
-		TLSHandshakeTimeout:    ceiling,
-	}
-}
-
 // ceiling bounds a read whose context has no deadline, or a later one.
 const ceiling = 30 * time.Second
+
+// past is a deadline that ends what is under way.
+var past = time.Unix(1, 0)
