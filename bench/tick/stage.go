@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -131,8 +132,10 @@ func (s *stage) watchdog(ctx context.Context, p programs, interval time.Duration
 	return r.Wait(ctx, func() error {
 		// It must see all that it is measured with.
 		for _, source := range []string{"vllm", "gpu", "sockets", "host"} {
-			if n, err := scrape.Sample(ctx, metrics, fmt.Sprintf("gpu_watchdog_source_up{source=%q}", source)); err != nil || n != 1 {
-				return fmt.Errorf("source %s is not up (%v)", source, err)
+			if n, err := scrape.Sample(ctx, metrics, fmt.Sprintf("gpu_watchdog_source_up{source=%q}", source)); err != nil {
+				return err
+			} else if n != 1 {
+				return fmt.Errorf("source %s is not up", source)
 			}
 		}
 		return nil
@@ -152,10 +155,11 @@ func (s *stage) poller(ctx context.Context, p programs, interval time.Duration) 
 	}
 	s.rows = append(s.rows, r)
 	return r.Wait(ctx, func() error {
-		if n, err := r.ticks(ctx); err != nil || n == 0 {
-			return fmt.Errorf("no line yet (%v)", err)
+		n, err := r.ticks(ctx)
+		if err == nil && n == 0 {
+			err = errors.New("no line yet")
 		}
-		return nil
+		return err
 	})
 }
 

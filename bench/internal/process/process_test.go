@@ -3,6 +3,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -64,8 +65,15 @@ func TestMemoryIsThatOfTheProcess(t *testing.T) {
 	}
 	defer p.Stop()
 	var m Memory
-	err = p.Wait(t.Context(), func() (err error) { m, err = p.Memory(); return err })
-	if err != nil || m.Resident < 100<<10 || m.Resident > 20<<20 || m.Anonymous > m.Resident || m.Peak < m.Resident {
+	bound, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	err = p.Wait(bound, func() (err error) {
+		if m, err = p.Memory(); err == nil && m.Resident < 100<<10 {
+			err = errors.New("it is still being loaded")
+		}
+		return err
+	})
+	if err != nil || m.Resident > 20<<20 || m.Anonymous > m.Resident || m.Peak < m.Resident {
 		t.Errorf("sleep's memory is %+v, %v", m, err)
 	}
 	if err := p.Stop(); err == nil || !strings.Contains(err.Error(), "terminated") {
