@@ -19,7 +19,7 @@ const (
 	podID  = "wrongpod"
 	apiKey = "rpa_key_of_no_account"
 	// soon is how long something that must come may take on a busy machine.
-	soon = 8 * time.Second
+	soon = 20 * time.Second
 	// watched is how long nothing may come: the idle limit (three looks at least), the final look, and half as much again.
 	watched = 2500 * time.Millisecond
 	// limit is the idle limit: any quiet would soon lead to a stop.
@@ -72,6 +72,24 @@ func (p *pod) usual() []string {
 func (p *pod) says(msg string, words ...string) program.Line {
 	p.t.Helper()
 	return p.Await(fmt.Sprintf("%q with %q", msg, words), soon, func(l program.Line) bool { return l.Msg() == msg && holds(l, words) })
+}
+
+// shows waits until /status holds every one of the words. What exactly was wrong at the first look depends on how busy the
+// machine is, and a decision line is written only when the reason changes.
+func (p *pod) shows(words ...string) {
+	p.t.Helper()
+	deadline := time.Now().Add(soon)
+	for {
+		_, body := p.Get("/status")
+		missing := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return strings.Contains(body, w) })
+		if len(missing) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("/status does not show %q: %s", missing, body)
+		}
+		pause(50 * time.Millisecond)
+	}
 }
 
 // holds says whether one field of the line holds every one of the words.

@@ -40,7 +40,7 @@ func TestServersThatTurnWrong(t *testing.T) {
 			p.says("decision", "busy")
 			s.turned.Store(true)
 			p.state("hold", "unknown", "source_failed")
-			p.says("decision", append(c.says, s.URL)...)
+			p.shows(append(slices.Clone(c.says), s.URL)...)
 			p.once("decision", "source_failed")
 			p.armed(http.StatusOK, "armed: runpod "+podID)
 			p.unharmed()
@@ -60,9 +60,9 @@ func TestServersThatAreWrongFromTheStart(t *testing.T) {
 			s.turned.Store(true)
 			p := start(t, "WATCHDOG_VLLM_URLS="+s.URL)
 			p.state("hold", "busy", "server_loading")
-			p.says("decision", append(c.says, s.URL)...)
+			p.shows(append(slices.Clone(c.says), s.URL)...)
 			if c.name != "hangs" { // so does a server that is still loading, behind some proxies
-				p.says("alarm", append(c.says, s.URL, "WATCHDOG_VLLM_URLS")...)
+				p.says("alarm", s.URL, "WATCHDOG_VLLM_URLS")
 			}
 			p.armed(http.StatusOK)
 			p.unharmed()
