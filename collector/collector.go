@@ -76,7 +76,7 @@ func (c *Collector) Look(ctx context.Context, ask Ask) watchdog.Snapshot {
 	start(&witnesses, func() { s.Sockets = c.Sockets.Read(ctx) })
 	start(&host, func() { s.Host = c.Host.Read(ctx, elapsed) })
 
-	spare := ask.Lean && now.Sub(c.lastFull) < leanEvery && waited(&witnesses, witnessTime) && proven(s.GPU, s.Sockets, ask.GPUThreshold)
+	spare := ask.Lean && now.Sub(c.lastFull) < leanEvery && waited(&witnesses, witnessTime) && proven(s.GPU, s.Sockets, ask.GPUThreshold, elapsed)
 	if !spare {
 		c.lastFull = now
 	}
@@ -109,8 +109,9 @@ func waited(group *sync.WaitGroup, atMost time.Duration) bool {
 	}
 }
 
-// proven says that GPU or sockets show work without any page: a sample at the threshold, or an answer being streamed.
-func proven(gpu watchdog.GPU, sockets watchdog.Sockets, threshold float64) bool {
+// proven says that GPU or sockets show work without any page: a sample at the threshold, or an answer that was being
+// streamed within this window.
+func proven(gpu watchdog.GPU, sockets watchdog.Sockets, threshold float64, elapsed time.Duration) bool {
 	for _, d := range gpu.Devices {
 		for _, percent := range d.Samples {
 			if float64(percent) >= threshold {
@@ -119,7 +120,7 @@ func proven(gpu watchdog.GPU, sockets watchdog.Sockets, threshold float64) bool 
 		}
 	}
 	for _, c := range sockets.Connections {
-		if !c.HalfClosed && c.Received > 0 && c.SinceReceived-c.SinceSent >= time.Second && c.SinceSent < time.Second {
+		if !c.HalfClosed && c.Received > 0 && c.SinceReceived-c.SinceSent >= time.Second && c.SinceSent < min(time.Second, elapsed) {
 			return true
 		}
 	}
