@@ -42,7 +42,7 @@ func (p *play) pause(ctx context.Context) error {
 
 	p.server.post(ctx, "/resume")
 	resumed := time.Now()
-	alive, yes := w.until(ctx, 5*time.Second, func(s sight) bool { return s.Activity == "busy" && s.names("tokens_moved", "requests_in_flight") })
+	alive, yes := w.until(ctx, 5*time.Second, func(s sight) bool { return s.Activity == "busy" && s.names(working...) })
 	b.cut()
 	<-b.done
 	p.report.check("after the pause it is work again", yes && len(w.stops()) == 0, fmt.Sprintf("%.1f s after /resume: %s", alive.at.Sub(resumed).Seconds(), alive))

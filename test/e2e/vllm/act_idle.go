@@ -29,7 +29,7 @@ func (p *play) idle(ctx context.Context) error {
 	// A final look that catches a scrape half-way holds, and is taken again from its beginning.
 	again := w.said("decision", began)
 	again = slices.DeleteFunc(again, func(l line) bool { return l.text("at") != "final_look" || l.text("verdict") != "hold" })
-	lost := time.Duration(len(unknown))*interval + time.Duration(len(again))*(finalLook+interval)
+	lost := time.Duration(len(unknown))*sampling + time.Duration(len(again))*(finalLook+interval)
 	most := limit + finalLook + 3*interval + lost
 	p.report.check("the stop comes after the limit, within the final look and three ticks", after >= limit && after <= most,
 		append([]string{fmt.Sprintf("asked for %.2f s after the last answer; at least %.1f s, at most %.1f s, of which %.1f s for %d unknown looks and %d final looks that met a scrape",

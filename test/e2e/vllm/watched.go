@@ -21,6 +21,7 @@ import (
 // The watchdog's settings here, short so that the whole play takes minutes.
 const (
 	interval    = 500 * time.Millisecond
+	sampling    = 200 * time.Millisecond // of /status
 	limit       = 12 * time.Second
 	warnBefore  = 4 * time.Second
 	brokenLimit = 20 * time.Second
@@ -127,7 +128,7 @@ func (w *watched) read(from io.Reader) {
 	}
 }
 
-// poll reads /status at each interval, until the end.
+// poll reads /status more often than the watchdog looks, so that no decision is missed, until the end.
 func (w *watched) poll(c config) error {
 	var url string
 	select {
@@ -141,7 +142,7 @@ func (w *watched) poll(c config) error {
 	w.stopPoll = cancel
 	reader := &http.Client{Timeout: 2 * time.Second}
 	w.polling.Go(func() {
-		every(ctx, interval, func() {
+		every(ctx, sampling, func() {
 			s := look(ctx, reader, url+"/status")
 			w.mu.Lock()
 			w.sights = append(w.sights, s)
