@@ -8,8 +8,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"github.com/mattn/go-isatty"
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 // ink is the number of a terminal's colour.
@@ -40,7 +40,7 @@ type screen struct {
 func newScreen(out io.Writer) *screen {
 	s := &screen{out: out, width: func() int { return 0 }}
 	f, ok := out.(*os.File)
-	if !ok || !isatty.IsTerminal(f.Fd()) || os.Getenv("TERM") == "dumb" {
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
 		return s
 	}
 	s.terminal = true

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
 
 	"github.com/gpu-watchdog/gpu-watchdog/collector/host"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/config"
@@ -17,7 +17,7 @@ func settings() (config.Config, host.PodEnv, error) {
 	hostname, _ := os.Hostname() // without one, NAME must be set, and Load says so
 	cfg, err := config.Load(os.Environ(), config.Options{
 		IsMounted:           isMounted,
-		OnTerminal:          isatty.IsTerminal(os.Stderr.Fd()),
+		OnTerminal:          term.IsTerminal(int(os.Stderr.Fd())),
 		Hostname:            hostname,
 		TempDir:             os.TempDir(),
 		RunpodPodID:         env.PodID.Value,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -58,7 +57,7 @@ func newStatus() *cobra.Command {
 // panelOptions fit the panel to the terminal, if there is one.
 func panelOptions() panel.Options {
 	o := panel.Options{Width: widest}
-	if !isatty.IsTerminal(os.Stdout.Fd()) {
+	if !term.IsTerminal(int(os.Stdout.Fd())) {
 		return o
 	}
 	o.Color = os.Getenv("NO_COLOR") == ""
