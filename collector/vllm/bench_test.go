@@ -42,6 +42,24 @@ func BenchmarkParsePage(b *testing.B) {
 	})
 }
 
+// BenchmarkParseServing reads the histograms of a page that was read before, as every page of a server but the first.
+func BenchmarkParseServing(b *testing.B) {
+	body := recordedPages(b)["0.32.0-busy"]
+	page, err := ParsePage(body, textType)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	var r servingReader
+	var s Serving
+	for b.Loop() {
+		if r.read(body, textType, page, &s); !s.Good {
+			b.Fatal(s.Why)
+		}
+	}
+}
+
 // BenchmarkRead reports the processor time of a whole read over loopback, the server's part (some 60 µs of a Go server
 // that writes three answers) included.
 func BenchmarkRead(b *testing.B) {

@@ -36,6 +36,7 @@ type Client struct {
 	wire   *wire
 	body   []byte
 	reader reader
+	served servingReader
 	epoch  epoch
 	noLoad bool // /load answered 404 in this epoch
 	asked  bool // /version was answered in this epoch
@@ -89,7 +90,10 @@ func New(cfg Config) (*Client, error) {
 
 // Read asks the server once and says what it answered. It returns at ctx's deadline at the latest, with what it knows by
 // then; whatever goes wrong is in Outcome and Detail.
-func (c *Client) Read(ctx context.Context) watchdog.Server {
+func (c *Client) Read(ctx context.Context) watchdog.Server { return c.ReadServing(ctx, nil) }
+
+// ReadServing is Read, and reads the histograms of the same page into h, whose memory it uses again; h may be nil.
+func (c *Client) ReadServing(ctx context.Context, h *Serving) watchdog.Server {
 	ctx, cancel := context.WithTimeout(ctx, ceiling)
 	defer cancel()
 	s := watchdog.Server{URL: c.shown}
@@ -98,10 +102,17 @@ func (c *Client) Read(ctx context.Context) watchdog.Server {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
+		if h != nil {
+			h.reset()
+		}
 		s.Outcome, s.Detail, s.Took = watchdog.OutcomeTimeout, "the read before this one is still under way", time.Since(start)
 		return s
 	}
-	talks := c.readMetrics(ctx, &s)
+	talks := c.readMetrics(ctx, &s, h)
+	if h != nil && s.Outcome != watchdog.OutcomeAnswered {
+		h.reset()
+		h.Gone, h.Why = s.Outcome == watchdog.OutcomeRefused, s.Detail
+	}
 	s.Took = time.Since(start)
 	if talks && c.readHealth(ctx, &s) && s.Outcome != watchdog.OutcomeTimeout && c.readLoad(ctx, &s) {
 		c.readVersion(ctx, &s)
@@ -122,7 +133,7 @@ func (c *Client) Close() {
 
 // readMetrics reads the page, for which it takes three quarters of the time: a server whose page hangs can still say that
 // its engine is dead. It reports whether there is someone who may answer more.
-func (c *Client) readMetrics(ctx context.Context, s *watchdog.Server) bool {
+func (c *Client) readMetrics(ctx context.Context, s *watchdog.Server, h *Serving) bool {
 	start := time.Now()
 	deadline, _ := ctx.Deadline()
 	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)*3/4)
@@ -150,6 +161,9 @@ func (c *Client) readMetrics(ctx context.Context, s *watchdog.Server) bool {
 	}
 	s.Outcome = watchdog.OutcomeAnswered
 	page.into(s)
+	if h != nil {
+		c.served.read(a.body, a.contentType, page, h)
+	}
 	return true
 }
 
