@@ -18,7 +18,7 @@ func (w *watch) banner(log *zap.Logger) {
 	threshold := w.policy.Threshold(quote)
 	fields := []zap.Field{
 		zap.String("version", c.Identity.Version), zap.String("name", c.Identity.Name), zap.String("start_id", c.Identity.StartID),
-		zap.String("config", c.Identity.Config), zap.Bool("armed", c.Identity.Armed), zap.Bool("dry_run", c.Identity.DryRun),
+		zap.String("config", c.Identity.Config), zap.Bool("armed", c.Identity.Armed && c.Identity.StartID != ""), zap.Bool("dry_run", c.Identity.DryRun),
 		zap.String("target", c.Identity.Target.Kind), zap.String("pod", c.Identity.Target.ID), zap.String("action", c.Identity.Target.Action),
 		zap.String("policy", w.policy.Describe(quote)), zap.Float64("threshold_seconds", threshold.Seconds()),
 		zap.Float64p("idle_hour_usd", quote.SavingUSDPerHour.Ptr()), zap.Float64p("cold_start_cost_usd", quote.ColdStartUSD.Ptr()),

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -58,11 +60,33 @@ func writable(dir string) error {
 	return err
 }
 
-// ownVolume: the folder is on another device than the root, so it is a mount of its own.
+// ownVolume: the folder is on a mount of its own that outlives the pod.
 func ownVolume(dir string) bool {
 	var root, here syscall.Stat_t
-	if syscall.Stat("/", &root) != nil || syscall.Stat(dir, &here) != nil {
+	if syscall.Stat("/", &root) != nil || syscall.Stat(dir, &here) != nil || root.Dev == here.Dev {
 		return false
 	}
-	return root.Dev != here.Dev
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	return err == nil && outlivesPod(string(mounts), dir)
+}
+
+// outlivesPod reads the kernel's list of mounts: memory is lost with the pod, and so is an emptyDir of Kubernetes, which
+// tells itself by the folder of the node that it is.
+func outlivesPod(mountinfo, dir string) bool {
+	longest, kept := "", false
+	for line := range strings.Lines(mountinfo) {
+		// 36 35 98:0 /root/of/the/mount /mount/point options - type source options
+		fields := strings.Fields(line)
+		kind := slices.Index(fields, "-") + 1
+		if kind < 6 || kind >= len(fields) {
+			continue
+		}
+		from, at := fields[3], fields[4]
+		if at != "/" && dir != at && !strings.HasPrefix(dir, at+"/") || len(at) < len(longest) {
+			continue
+		}
+		longest = at
+		kept = !slices.Contains([]string{"tmpfs", "ramfs", "overlay"}, fields[kind]) && !strings.Contains(from, "kubernetes.io~empty-dir")
+	}
+	return kept
 }
