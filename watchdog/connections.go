@@ -42,8 +42,8 @@ const (
 //
 // Owed an answer: bytes came and none went yet; or the last data came strictly later than the last data went; or since
 // the last look received grew and sent did not, and nothing was sent after that. Equal stamps alone prove nothing, because
-// the kernel's stamps move in steps of milliseconds. Streamed: the last data went at least a second later than the last data came, and more went since
-// the last look: that is an answer which takes its time, never a scrape.
+// the kernel's stamps move in steps of milliseconds. Streamed: the last data went at least a second later than the last
+// data came, and more went since the last look: that is an answer which takes its time, never a scrape.
 //
 // Where the table cannot be read, what is remembered stays: the next good look is compared with the last good one.
 func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]portKind, elapsed time.Duration, based bool) ([]ConnectionState, traffic) {

@@ -52,6 +52,10 @@ func (r *Rules) devices(p []DeviceState, recent []float64, g GPU, calm calmness,
 	if g.State == SourceAbsent {
 		return nil, nil, out
 	}
+	if g.State == SourceFailed && len(g.Devices) == 0 {
+		out.missing = "GPU: " + g.Reason
+		return p, recent, out
+	}
 	next := make([]DeviceState, 0, len(g.Devices))
 	mean, answered := 0.0, 0
 	for _, d := range g.Devices {

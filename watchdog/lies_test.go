@@ -18,7 +18,7 @@ func TestLiesOfVLLM(t *testing.T) {
 			steps: `idle; load=1 running=1 tokens; load=0 running=1 x2 -> busy; load=0 running=1 -> quiet +server_stalled`},
 		{name: "a gauge that is late by a step beside a tracked /load of 0 is not hung yet", steps: `idle; load=1 running=1 tokens; load=0 running=1 -> busy; idle -> quiet -server_stalled`},
 		{name: "a new epoch forgets that /load was seen above 0",
-			steps: `let unstamped; idle; load=1 running=1 tokens; zeroed; load=0 running=1 x6 -> busy -server_stalled`},
+			steps: `idle; load=1 running=1 tokens; zeroed; load=0 running=1 x6 -> busy -server_stalled`},
 		{name: "with several API servers /load speaks for one of them only", steps: `let unstamped; idle; load=1 running=1 tokens; load=0 running=1 x6 -> busy`},
 		{name: "a request that waits beside a tracked /load of 0 is not called hung so soon", steps: `idle; load=1 running=1 tokens; load=0 running=1 waiting=1 x6 -> busy`},
 		{name: "/load that sticks above 0 stops counting after BROKEN_LIMIT without progress",

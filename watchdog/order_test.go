@@ -50,6 +50,8 @@ func TestWarning(t *testing.T) {
 			steps: `idle x12 -> stop; asked; refused_stop -> hold stop_backoff; let locked; idle x10 -> target_refused; let unlocked; idle -> warn stopin=20s`},
 		{name: "the same for no saving that came between two tries of a stop",
 			steps: `idle x12 -> stop; asked; refused_stop -> hold stop_backoff; let nosaving; idle x10 -> no_saving; let saves; idle -> warn stopin=20s`},
+		{name: "the same for a broken server between two tries of a stop", servers: 2,
+			steps: `idle x12 -> stop; refused_stop=15s; refused b:timeout -> broken stop_backoff; refused x2 -> quiet warn warned=0s`},
 		{name: "T that grew beyond the idle time takes the warning back", steps: `idle x9 -> warn; let B=200s; idle -> hold below_threshold warned=0s`},
 		{name: "it is announced once: the second look of it goes on counting", steps: `idle x8 -> warn warned=0s; idle -> warn warned=5s`},
 	})

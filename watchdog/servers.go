@@ -89,14 +89,12 @@ func (r *Rules) readable(p, n ServerState, s Server, elapsed time.Duration, base
 		n.LoadSeen, n.UnbackedFor = false, 0
 	}
 	switch {
-	case !p.Ready && p.Waited > 0, p.Ready && !p.Mark.Set, d.restarted, d.reset && !based:
+	case !p.Ready && (based || p.Waited > 0), p.Ready && !p.Mark.Set, d.restarted, d.reset && !based:
 		f.loading = s.URL // it came up within this window, or while the watchdog was away
 	case d.reset && d.requests:
 		f.hard = append(f.hard, Because{Code: TokensMoved, Detail: "requests were served since the counters were reset"})
 	case d.reset:
 		f.baseline = s.URL + ": its counters were reset"
-	case !p.Mark.Set:
-		f.baseline = s.URL + ": first reading"
 	case d.moved:
 		f.hard = append(f.hard, Because{Code: TokensMoved, Detail: d.detail})
 	}

@@ -46,12 +46,15 @@ var vocabulary = map[string]act{
 	}),
 	"gap":        plain(func(s *Snapshot) { s.GPU.Devices[0].Gap = true }),
 	"gpu_absent": plain(func(s *Snapshot) { s.GPU = GPU{State: SourceAbsent, Reason: "no NVML library"} }),
+	"gpu_none":   plain(func(s *Snapshot) { s.GPU = GPU{State: SourceOK} }), // GPUS names none of those that are there
 	"gpu_failed": plain(func(s *Snapshot) { s.GPU = GPU{State: SourceFailed, Reason: "no answer"} }),
 	"gpu_mig": plain(func(s *Snapshot) {
 		s.GPU.Devices[0] = Device{UUID: "GPU-0", State: SourceAbsent, Reason: "MIG"}
 	}),
 	"second_gpu": plain(func(s *Snapshot) { s.GPU.Devices = append(s.GPU.Devices, fixtureDevice(1)) }),
 	"gpu2":       number(func(s *Snapshot, v float64) { sample(&s.GPU.Devices[1], v, true) }),
+	// the other devices are good, and this one still shows what it read last
+	"gpu_stale": plain(func(s *Snapshot) { s.GPU.Devices[0].State, s.GPU.Devices[0].Reason = SourceFailed, "GPU is lost" }),
 	"gpu_lost": plain(func(s *Snapshot) {
 		d := &s.GPU.Devices[0]
 		*d = Device{UUID: d.UUID, State: SourceFailed, Reason: "GPU is lost"}
@@ -116,6 +119,7 @@ var serverVocabulary = map[string]func(base, s *Server, arg string) error{
 		}
 		s.HTTPRequests = Known(0.0)
 	}),
+	"ebbed":     moves(func(s *Server) { bump(s, Preemptions, -50) }),
 	"restamped": moves(func(s *Server) { s.StartedAt++ }),
 	"second_engine": moves(func(s *Server) {
 		e := s.Engines[0]
