@@ -201,6 +201,14 @@ func TestFirstToken(t *testing.T) {
 		{"five later requests make the usual", func(m *metered) { m.token(12.5); m.look(5*time.Second, up); usual(m, 4) }, nil},
 		{"a first token that was not slower adds nothing", func(m *metered) { m.token(0.4); m.look(5*time.Second, up); usual(m, 9) }, nil},
 		{"which of several was the first cannot be told", func(m *metered) { m.token(12.5); m.token(0.5); m.look(5*time.Second, up); usual(m, 9) }, nil},
+		{"nor later, when the counters of another start say one", func(m *metered) {
+			m.token(12.5)
+			m.token(0.5)
+			m.look(5*time.Second, up)
+			m.count, m.sum = 1, 12.5
+			m.look(5*time.Second, up)
+			usual(m, 9)
+		}, nil},
 		{"a page that shows it while it cannot be read", func(m *metered) {
 			m.token(12.5)
 			m.look(5*time.Second, timeout)
