@@ -19,10 +19,9 @@ import (
 // gpus is how many the stand-in has.
 const gpus = 8
 
-// stage is what stands on the machine during a phase: the server that is watched, and those who watch it.
+// stage is what stands on the machine during a phase: the servers that are watched, and those who watch them.
 type stage struct {
 	dir     string
-	server  string
 	library string
 	script  *standin.Script
 	all     []*process.Process
@@ -62,9 +61,6 @@ func raise(ctx context.Context, p programs, dir string, interval time.Duration) 
 	if err := s.script.Write(); err != nil {
 		return nil, err
 	}
-	if err := s.serve(ctx, p); err != nil {
-		return nil, err
-	}
 	for _, scraped := range []bool{false, true} {
 		if err := s.watchdog(ctx, p, interval, scraped); err != nil {
 			return nil, err
@@ -94,17 +90,18 @@ func (s *stage) start(name string, env []string, program string, args ...string)
 	return p, err
 }
 
-func (s *stage) serve(ctx context.Context, p programs) error {
+// serve starts a vLLM of its own for one watcher: a pod has one watcher, and who looks on is seen by the others.
+func (s *stage) serve(ctx context.Context, p programs, name string) (url string, err error) {
 	address, err := process.FreeAddress(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	s.server = "http://" + address
-	server, err := s.start("page", nil, p.page, "-recorded", p.recorded, "-listen", address)
+	url = "http://" + address
+	server, err := s.start(name+"-page", nil, p.page, "-recorded", p.recorded, "-listen", address)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return server.Wait(ctx, func() error { _, err := scrape.Page(ctx, s.server+"/health"); return err })
+	return url, server.Wait(ctx, func() error { _, err := scrape.Page(ctx, url+"/health"); return err })
 }
 
 // watchdog starts one with real settings; what it would do is only said.
@@ -119,9 +116,13 @@ func (s *stage) watchdog(ctx context.Context, p programs, interval time.Duration
 		r.name, r.scrape = "gpu-watchdog, scraped", metrics
 	}
 	name := strings.ReplaceAll(r.name, ", ", "-")
+	server, err := s.serve(ctx, p, name)
+	if err != nil {
+		return err
+	}
 	r.Process, err = s.start(name, []string{
 		"WATCHDOG_DRY_RUN=true", "WATCHDOG_PRICE=1.50", "WATCHDOG_NAME=" + name, "WATCHDOG_DIR=" + filepath.Join(s.dir, "memory"),
-		"WATCHDOG_CHECK_INTERVAL=" + interval.String(), "WATCHDOG_VLLM_URLS=" + s.server, "WATCHDOG_LISTEN=" + address,
+		"WATCHDOG_CHECK_INTERVAL=" + interval.String(), "WATCHDOG_VLLM_URLS=" + server, "WATCHDOG_LISTEN=" + address,
 		"WATCHDOG_NVML_LIBRARY=" + s.library, s.script.Env(), "WATCHDOG_LOG_FORMAT=console",
 	}, p.watchdog, "run")
 	if err != nil {
@@ -144,8 +145,12 @@ func (s *stage) watchdog(ctx context.Context, p programs, interval time.Duration
 
 func (s *stage) poller(ctx context.Context, p programs, interval time.Duration) (err error) {
 	r := &row{name: "Python poller"}
+	server, err := s.serve(ctx, p, "poller")
+	if err != nil {
+		return err
+	}
 	if r.Process, err = s.start("poller", []string{s.script.Env()}, p.python, p.poller,
-		fmt.Sprint(interval.Seconds()), s.server, s.library); err != nil {
+		fmt.Sprint(interval.Seconds()), server, s.library); err != nil {
 		return err
 	}
 	// Its only output is a line a tick.
