@@ -272,14 +272,6 @@ func (w *world) poisson(mean float64) (n int) {
 	return n
 }
 
-// atWork counts the requests that are really being worked on.
-func (w *world) atWork() (n int) {
-	for _, s := range w.servers {
-		n += s.unfinished()
-	}
-	return n
-}
-
 func (s *simServer) unfinished() (n int) {
 	for _, q := range s.requests {
 		if !q.left {
