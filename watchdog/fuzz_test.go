@@ -122,7 +122,11 @@ func FuzzDecide(f *testing.F) {
 			}
 			state = next
 			if b.below(16) == 1 {
-				state = Resume(throughJSON(t, state), s.StartID)
+				resumed := Resume(throughJSON(t, state), s.StartID)
+				if s.StartID != "" && !sameClock(t, state, resumed) {
+					t.Fatalf("tick %d: the stored state came back as another one\n%+v\n%+v", tick, state, resumed)
+				}
+				state = resumed
 			}
 		}
 	})
@@ -183,6 +187,20 @@ func knownReason(code Reason) bool {
 		}
 	}
 	return false
+}
+
+// sameClock: all that the idle clock goes by is as it was stored.
+func sameClock(t *testing.T, a, b State) bool {
+	t.Helper()
+	kept := func(s State) string {
+		s.Attempt = Attempt{} // an attempt is taken up in a way of its own
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	return !b.Based && a.Idle == b.Idle && a.Threshold == b.Threshold && a.ReadyFor == b.ReadyFor && kept(a) == kept(b)
 }
 
 func throughJSON(t *testing.T, state State) State {
