@@ -89,6 +89,8 @@ vllm:request_queue_time_seconds_bucket{engine="0",le="1.0"} 2
 		{"a count that is not the last bucket's", strings.ReplaceAll(one, "_count{engine=\"0\",model_name=\"m\"} 3", "_count{engine=\"0\",model_name=\"m\"} 4"), Queue, broken},
 		{"no sum", strings.ReplaceAll(one, "_seconds_sum", "_seconds_sam"), Queue, broken},
 		{"a sum that is no number", histogramLines(queue, `engine="0"`, bounds, []float64{1, 2, 3}, math.NaN()), Queue, broken},
+		{"more than can be counted", histogramLines(queue, `engine="0"`, bounds, []float64{1, 2, 1e17}, 1), Queue, broken},
+		{"a sum beyond all time", histogramLines(queue, `engine="0"`, bounds, []float64{1, 2, 3}, -1e300), Queue, broken},
 		{"a sum alone", "vllm:request_queue_time_seconds_sum{engine=\"0\"} 5\n", Queue, broken},
 		{"too many buckets", histogramLines(queue, `engine="0"`, manyBounds(maxBounds+1), make([]float64, maxBounds+1), 0), Queue, broken},
 

@@ -15,6 +15,9 @@ import (
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
+// mostCounted is more than any server counts, observes or sums up; beyond it a float no longer counts by ones.
+const mostCounted = 1 << 53
+
 // maxBounds is the most buckets that one histogram may have; vLLM's have up to 22.
 const maxBounds = 128
 
@@ -249,7 +252,7 @@ func (f *familyTally) bucket(m seriesMeaning, v float64) {
 }
 
 // state holds a histogram against itself: every series in it has the same buckets, one of them +Inf, a sum and a count that
-// is the last bucket's; and no bucket has fewer than the one below.
+// is the last bucket's; no bucket has fewer than the one below; and nothing is beyond all counting.
 func (f *familyTally) state() HistogramState {
 	if len(f.bounds) == 0 && f.counted == 0 && f.summed == 0 && !f.bad {
 		return HistogramAbsent
@@ -263,7 +266,7 @@ func (f *familyTally) state() HistogramState {
 			return HistogramBroken
 		}
 	}
-	if f.counts[last] != f.count || math.IsInf(f.count, 1) || math.IsNaN(f.sum) || math.IsInf(f.sum, 0) {
+	if f.counts[last] != f.count || f.count > mostCounted || !(math.Abs(f.sum) <= mostCounted) {
 		return HistogramBroken
 	}
 	return HistogramGood

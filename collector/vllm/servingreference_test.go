@@ -121,7 +121,7 @@ func referenceHistogram(all []series, id, name string) Histogram {
 	}
 	n := len(h.Bounds)
 	if n == 0 || n > maxBounds || !math.IsInf(h.Bounds[n-1], 1) || math.IsInf(h.Bounds[0], -1) || h.Counts[n-1] != added(totals) ||
-		!slices.IsSorted(h.Counts) || math.IsInf(h.Counts[n-1], 1) || math.IsNaN(h.Sum) || math.IsInf(h.Sum, 0) {
+		!slices.IsSorted(h.Counts) || h.Counts[n-1] > mostCounted || !(math.Abs(h.Sum) <= mostCounted) {
 		h.State = HistogramBroken
 	}
 	if h.State == HistogramBroken {
