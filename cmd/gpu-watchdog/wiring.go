@@ -73,6 +73,7 @@ func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
 			NewIdentity:        start.New || contents.State.StartID != start.ID,
 			ContainerRestarted: start.ContainerRestarted,
 			ContainerAge:       start.ContainerStart,
+			Timeout:            cfg.StartupTimeout,
 		},
 		Warnings: warnings, Persistent: place.Persistent, Answers: a.answers.all, Log: log,
 	}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mattn/go-sqlite3"
-
 	"github.com/gpu-watchdog/gpu-watchdog/collector/ingest"
 )
 
@@ -29,7 +27,7 @@ var (
 // damaged: SQLite, or our own check, found the file broken.
 func damaged(err error) bool {
 	code, known := codeOf(err)
-	return errors.Is(err, errDamaged) || known && (code == sqlite3.ErrCorrupt || code == sqlite3.ErrNotADB)
+	return errors.Is(err, errDamaged) || known && (code == sqliteCorrupt || code == sqliteNotADatabase)
 }
 
 // ofTheRow: the row itself is at fault, so it would fail on any disk and must not take the store down.
@@ -39,18 +37,10 @@ func ofTheRow(err error) bool {
 		return false
 	}
 	switch code {
-	case sqlite3.ErrConstraint, sqlite3.ErrMismatch, sqlite3.ErrTooBig, sqlite3.ErrRange:
+	case sqliteConstraint, sqliteMismatch, sqliteTooBig, sqliteRange:
 		return true
 	}
 	return false
-}
-
-func codeOf(err error) (sqlite3.ErrNo, bool) {
-	var of sqlite3.Error
-	if errors.As(err, &of) {
-		return of.Code, true
-	}
-	return 0, false
 }
 
 // words says what the loss of the disk means and what to do about it.
@@ -62,11 +52,11 @@ func words(path string, err error, rows int) string {
 		advice = "run that version again, or move the file away"
 	case errors.Is(err, errForeign):
 		advice = "move the file away, or give this pod another WATCHDOG_NAME"
-	case code == sqlite3.ErrFull:
+	case code == sqliteFull:
 		advice = "free space on the disk of WATCHDOG_DIR"
-	case code == sqlite3.ErrReadonly || code == sqlite3.ErrPerm:
+	case code == sqliteReadOnly || code == sqlitePermission:
 		advice = "make WATCHDOG_DIR writable"
-	case code == sqlite3.ErrBusy || code == sqlite3.ErrLocked:
+	case code == sqliteBusy || code == sqliteLocked:
 		advice = "another process holds the file: end it, or give each pod its own WATCHDOG_NAME"
 	}
 	return fmt.Sprintf("telemetry cannot be written to %s (%v): the newest %d rows and decisions are held in memory, and no row is acknowledged, until that is mended; %s", path, err, rows, advice)

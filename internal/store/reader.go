@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // readersMost bounds the readers that a hung disk can hold.
@@ -92,7 +90,7 @@ func (r *Reader) ask(ctx context.Context, do func(ctx context.Context, q *query)
 
 func cannotWrite(err error) bool {
 	code, known := codeOf(err)
-	return known && (code == sqlite3.ErrCantOpen || code == sqlite3.ErrReadonly)
+	return known && (code == sqliteCannotOpen || code == sqliteReadOnly)
 }
 
 func (r *Reader) askAs(ctx context.Context, mode string, do func(ctx context.Context, q *query) error) error {
