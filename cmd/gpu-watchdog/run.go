@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -14,6 +15,9 @@ const (
 	// gcPercent and memoryLimit keep the heap small: this runs beside somebody's model.
 	gcPercent   = 50
 	memoryLimit = 48 << 20
+	// processors: a look waits more than it computes. With one for each of a pod's hundred cores, every goroutine that it
+	// starts wakes another thread, and each thread keeps memory of its own (bench/README.md).
+	processors = 1
 	// introduceMost is how long the start waits for the provider's price, which the banner shows.
 	introduceMost = 2 * time.Second
 	// closeMost bounds the end of the process.
@@ -34,12 +38,7 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(gcPercent)
-			}
-			if os.Getenv("GOMEMLIMIT") == "" {
-				debug.SetMemoryLimit(memoryLimit)
-			}
+			keepSmall()
 			log := newLogger(cfg, cmd.ErrOrStderr())
 			defer zap.RedirectStdLog(log)() // net/http has things to say of its own
 			w, err := wire(cfg, env, log)
@@ -53,6 +52,19 @@ func newRun() *cobra.Command {
 			w.run(cmd.Context(), log)
 			return nil
 		},
+	}
+}
+
+// keepSmall holds the runtime to what a look needs. What the environment says wins.
+func keepSmall() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(processors)
 	}
 }
 
