@@ -22,10 +22,10 @@ func passiveOpens(root string) watchdog.Maybe[uint64] {
 func parsePassiveOpens(page []byte) watchdog.Maybe[uint64] {
 	var names []string
 	for line := range strings.Lines(string(page)) {
-		fields := strings.Fields(line)
-		if len(fields) == 0 || fields[0] != "Tcp:" {
+		if !strings.HasPrefix(line, "Tcp:") {
 			continue
 		}
+		fields := strings.Fields(line)
 		if names == nil {
 			names = fields
 			continue
