@@ -223,21 +223,26 @@ func (m *Memory) mayWrite() error {
 	return fmt.Errorf("memory %s is being written by another pod of the same name (start %s): give each pod its own WATCHDOG_NAME", m.path, c.State.StartID)
 }
 
-// replace writes a whole new file beside the old one and renames it over. The name of the new one is always the same, so
-// that kills in the middle do not fill the folder.
+// replace writes the whole contents to the file beside the one that counts, and puts it in that one's place. The two change
+// names where the file system can do that, so that the same two files serve for ever: to make one at each look and to
+// throw another away costs more than all the rest of the look. The name of the second is always the same, so that kills
+// in the middle do not fill the folder.
 func replace(path string, b []byte, sync bool) error {
-	f, err := os.OpenFile(filepath.Join(filepath.Dir(path), ".memory.new"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(filepath.Join(filepath.Dir(path), ".memory.new"), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(b)
+	if err == nil {
+		err = f.Truncate(int64(len(b)))
+	}
 	if err == nil && sync {
 		err = f.Sync()
 	}
 	if closing := f.Close(); err == nil {
 		err = closing
 	}
-	if err == nil {
+	if err == nil && exchange(f.Name(), path) != nil { // the first time, and on many network volumes
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {

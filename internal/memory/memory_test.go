@@ -260,3 +260,22 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// Contents grow and shrink, and the file that takes the other's place has been written before: nothing of what it held may
+// be left behind the new.
+func TestShorterContentsLeaveNothingOfLongerOnes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), fileName)
+	for i, n := range []int{10, 4000, 3000, 5, 9000, 1, 2} {
+		want := bytes.Repeat([]byte{'a' + byte(i)}, n)
+		if err := replace(path, want, i%2 == 0); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("save %d of %d bytes reads %d bytes, %.20q, %v", i, n, len(got), got, err)
+		}
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(entries) > 2 {
+		t.Errorf("the folder holds %d files, want two at most: %v, %v", len(entries), entries, err)
+	}
+}

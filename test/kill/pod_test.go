@@ -63,15 +63,19 @@ func (p *pod) memory() (c memory.Contents) {
 
 func (p *pod) half() string { return filepath.Join(p.dir, "volume", "pod", ".memory.new") }
 
-// isWriting says that the new file is there that will take the old one's place.
+// isWriting says that the new file is newer than the one whose place it will take. They change names, so both are there.
 func (p *pod) isWriting() bool {
-	_, err := os.Stat(p.half())
-	return err == nil
+	next, err := os.Stat(p.half())
+	if err != nil {
+		return false
+	}
+	whole, err := os.Stat(filepath.Join(filepath.Dir(p.half()), "memory.json"))
+	return err != nil || next.ModTime().After(whole.ModTime())
 }
 
 // halfWritten says that the kill came in the middle of a write, and takes away what it left.
 func (p *pod) halfWritten() bool {
-	return os.Remove(p.half()) == nil
+	return p.isWriting() && os.Remove(p.half()) == nil
 }
 
 func decision(l program.Line) bool { return l.Msg() == "decision" }
