@@ -114,7 +114,7 @@ func (l *library) probe() *problem {
 	lib := dl.New(l.path, dl.RTLD_LAZY)
 	if err := lib.Open(); err != nil {
 		return &problem{nvml.ERROR_LIBRARY_NOT_FOUND, fmt.Sprintf(
-			"no NVML library: %v: give the container the NVIDIA runtime with the capability utility, or set NVML_LIBRARY", err)}
+			"no NVML library: %v: give the container the NVIDIA runtime with the capability utility, or set WATCHDOG_NVML_LIBRARY", err)}
 	}
 	for c := callInit; c < numCalls; c++ {
 		l.has[c] = slices.ContainsFunc(symbols[c], func(name string) bool { return lib.Lookup(name) == nil })
