@@ -59,7 +59,7 @@ func (t *diagTable) close() error {
 	return nil
 }
 
-func (t *diagTable) dump(ctx context.Context, yield func(diagSocket)) error {
+func (t *diagTable) dump(ctx context.Context, nobody bool, yield func(diagSocket)) error {
 	if t.handle == nil {
 		// Without groups this is a plain socket for questions, in this thread's network namespace.
 		socket, err := nl.Subscribe(unix.NETLINK_INET_DIAG)
@@ -70,11 +70,13 @@ func (t *diagTable) dump(ctx context.Context, yield func(diagSocket)) error {
 	}
 	for i := range t.families {
 		f := &t.families[i]
+		known := f.listened
 		err := t.ask(ctx, f.listeners, func(d diagSocket) {
 			f.listened = true
 			yield(d)
 		})
-		if err == nil && f.listened {
+		// A family whose connections were never walked through may have some from before we looked.
+		if err == nil && f.listened && !(nobody && known) {
 			err = t.ask(ctx, f.connected, yield)
 		}
 		if err != nil {

@@ -9,5 +9,5 @@ type noTable struct{}
 
 func newSocketTable([]uint16) socketTable { return noTable{} }
 
-func (noTable) dump(context.Context, func(diagSocket)) error { return errNotLinux }
-func (noTable) close() error                                 { return nil }
+func (noTable) dump(context.Context, bool, func(diagSocket)) error { return errNotLinux }
+func (noTable) close() error                                       { return nil }

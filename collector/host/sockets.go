@@ -40,12 +40,13 @@ type Sockets struct {
 
 	mu    sync.Mutex
 	table socketTable
+	calm  calm
 }
 
-// socketTable is the kernel's table of TCP sockets. dump yields those whose local port is served and which are
-// established, half closed by the client, or listening.
+// socketTable is the kernel's table of TCP sockets. dump yields those whose local port is served and which are listening,
+// and unless nobody can be connected, those which are established or half closed by the client.
 type socketTable interface {
-	dump(ctx context.Context, yield func(diagSocket)) error
+	dump(ctx context.Context, nobody bool, yield func(diagSocket)) error
 	close() error
 }
 
@@ -87,9 +88,11 @@ func (s *Sockets) Read(ctx context.Context) watchdog.Sockets {
 		ctx, cancel = context.WithTimeout(ctx, dumpTimeout)
 		defer cancel()
 	}
+	began := time.Now()
 	look := s.own.look()
+	nobody := s.calm.holds(out.PassiveOpens, began) && len(look.closing) == 0 // what we closed is to be forgotten
 	kept := mostRecent{limit: MaxConnections}
-	err := s.table.dump(ctx, func(d diagSocket) {
+	err := s.table.dump(ctx, nobody, func(d diagSocket) {
 		switch {
 		case d.state == tcpListen:
 			if i, found := slices.BinarySearch(out.Listening, d.port); !found {
@@ -102,11 +105,14 @@ func (s *Sockets) Read(ctx context.Context) watchdog.Sockets {
 	})
 	if err != nil {
 		// Half a table proves nothing, not even work.
-		out.Listening = nil
+		out.Listening, s.calm = nil, calm{}
 		out.State, out.Reason = classify(err)
 		return out
 	}
-	look.done()
+	if !nobody || kept.seen > 0 {
+		look.done()
+		s.calm.saw(kept.seen, out.PassiveOpens, began)
+	}
 	out.Connections = kept.list()
 	if len(out.Listening) == 0 {
 		out.State, out.Reason = watchdog.SourceAbsent, noListener(s.ports)

@@ -18,12 +18,18 @@ type fakeTable struct {
 	sockets []diagSocket
 	err     error
 	ctx     context.Context
+	walks   int
 }
 
-func (f *fakeTable) dump(ctx context.Context, yield func(diagSocket)) error {
+func (f *fakeTable) dump(ctx context.Context, nobody bool, yield func(diagSocket)) error {
 	f.ctx = ctx
+	if !nobody {
+		f.walks++
+	}
 	for _, d := range f.sockets {
-		yield(d)
+		if !nobody || d.state == tcpListen {
+			yield(d)
+		}
 	}
 	return f.err
 }
