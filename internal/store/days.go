@@ -70,12 +70,7 @@ func (r *Reader) Days(ctx context.Context, q Query) (Days, error) {
 	if !q.From.Before(q.To) {
 		return Days{}, fmt.Errorf("days from %s to %s: the first must be before the second", q.From, q.To)
 	}
-	var out Days
-	err := r.read(ctx, func(ctx context.Context, on *query) (err error) {
-		out, err = on.days(ctx, q, r.now())
-		return err
-	})
-	return out, err
+	return read(ctx, r, func(ctx context.Context, on *query) (Days, error) { return on.days(ctx, q, r.now()) })
 }
 
 // dayData is what a day is made of.

@@ -334,10 +334,10 @@ func TestHungReadersAreFewAndLeaveTheirAskers(t *testing.T) {
 	hang := make(chan struct{})
 	for n := range readersMost {
 		ctx, cancel := context.WithCancel(t.Context())
-		err := r.read(ctx, func(context.Context, *query) error {
+		_, err := read(ctx, r, func(context.Context, *query) (int, error) {
 			cancel()
 			<-hang
-			return nil
+			return n, nil
 		})
 		if !errors.Is(err, context.Canceled) {
 			t.Fatalf("question %d on a hung disk: %v", n, err)

@@ -40,27 +40,40 @@ func (r *Reader) retire() {
 	}
 }
 
-// read runs do on a consistent view of the file and returns when it is done, or when ctx ends: a hung disk then holds the
-// reading goroutine, and not the caller.
-func (r *Reader) read(ctx context.Context, do func(ctx context.Context, q *query) error) error {
+// read gives what do made of a consistent view of the file, or an error as soon as ctx ends: a hung disk then holds the reading
+// goroutine, and not the caller. What that goroutine still makes is its own.
+func read[T any](ctx context.Context, r *Reader, do func(ctx context.Context, q *query) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, fmt.Errorf("read telemetry %s: %w", r.path, err)
+	}
 	select {
 	case r.readers <- struct{}{}:
 	default:
-		return fmt.Errorf("read telemetry %s: %d questions are being answered already", r.path, readersMost)
+		return none, fmt.Errorf("read telemetry %s: %d questions are being answered already", r.path, readersMost)
 	}
-	done := make(chan error, 1)
+	type answer struct {
+		value T
+		err   error
+	}
+	done := make(chan answer, 1)
 	go func() { // ends with the question; Store.Close waits for it, the caller as long as ctx lasts
 		defer func() { <-r.readers }()
-		done <- r.ask(ctx, do)
+		var a answer
+		a.err = r.ask(ctx, func(ctx context.Context, q *query) (err error) {
+			a.value, err = do(ctx, q)
+			return err
+		})
+		done <- a
 	}()
 	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("read telemetry %s: %w", r.path, err)
+	case a := <-done:
+		if a.err != nil {
+			return none, fmt.Errorf("read telemetry %s: %w", r.path, a.err)
 		}
-		return nil
+		return a.value, nil
 	case <-ctx.Done():
-		return fmt.Errorf("read telemetry %s: %w", r.path, ctx.Err())
+		return none, fmt.Errorf("read telemetry %s: %w", r.path, ctx.Err())
 	}
 }
 

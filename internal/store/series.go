@@ -48,25 +48,23 @@ func (r *Reader) Series(ctx context.Context, q Query, step time.Duration) ([]Poi
 	case q.To.Sub(q.From)/step > seriesMost:
 		return nil, fmt.Errorf("series from %s to %s in steps of %s has more than %d points: take longer steps", q.From, q.To, step, seriesMost)
 	}
+	return read(ctx, r, func(ctx context.Context, on *query) ([]Point, error) { return on.series(ctx, q, step) })
+}
+
+func (q *query) series(ctx context.Context, ask Query, step time.Duration) ([]Point, error) {
 	points := map[int64]*Point{}
-	err := r.read(ctx, func(ctx context.Context, on *query) error {
-		at := func(second int64) *Point {
-			n := (second - q.From.Unix()) / int64(step/time.Second)
-			if points[n] == nil {
-				points[n] = &Point{At: q.From.Add(time.Duration(n) * step)}
-			}
-			return points[n]
+	at := func(second int64) *Point {
+		n := (second - ask.From.Unix()) / int64(step/time.Second)
+		if points[n] == nil {
+			points[n] = &Point{At: ask.From.Add(time.Duration(n) * step)}
 		}
-		if err := on.seriesRequests(ctx, q, at); err != nil {
-			return fmt.Errorf("read requests: %w", err)
-		}
-		if err := on.seriesMinutes(ctx, q, at); err != nil {
-			return fmt.Errorf("read minutes: %w", err)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		return points[n]
+	}
+	if err := q.seriesRequests(ctx, ask, at); err != nil {
+		return nil, fmt.Errorf("read requests: %w", err)
+	}
+	if err := q.seriesMinutes(ctx, ask, at); err != nil {
+		return nil, fmt.Errorf("read minutes: %w", err)
 	}
 	out := make([]Point, 0, len(points))
 	for _, n := range slices.Sorted(maps.Keys(points)) {
