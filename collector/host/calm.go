@@ -24,9 +24,10 @@ const (
 	walkEvery = time.Minute
 )
 
-// holds says that nobody can be connected now, if opens is the count of now.
+// holds says that nobody can be connected now, if opens is the count of now. A count of 0 is not believed: there is a listener,
+// and we ourselves connect to it, so a kernel that says 0 (one that only plays Linux) does not count.
 func (c *calm) holds(opens watchdog.Maybe[uint64], now time.Time) bool {
-	return c.looks >= calmLooks && opens.Known && opens == c.opens && now.Sub(c.walked) < walkEvery
+	return c.looks >= calmLooks && opens.Known && opens.Value > 0 && opens == c.opens && now.Sub(c.walked) < walkEvery
 }
 
 // saw takes what a whole walk found, and the count from before it.

@@ -68,6 +68,9 @@ func TestTheTableIsWalkedUnlessNobodyCanBeConnected(t *testing.T) {
 		{"the count cannot be read", []step{
 			{opens: -1, table: empty, walked: true}, {opens: -1, table: empty, walked: true}, {opens: -1, table: empty, walked: true},
 		}},
+		{"the count never counted", []step{
+			{opens: 0, table: empty, walked: true}, {opens: 0, table: empty, walked: true}, {opens: 0, table: empty, walked: true},
+		}},
 		{"the count cannot be read any more", []step{
 			{opens: 5, table: empty, walked: true}, {opens: 5, table: empty, walked: true}, {opens: 5, table: empty},
 			{opens: -1, table: empty, walked: true}, {opens: 5, table: empty, walked: true}, {opens: 5, table: empty, walked: true}, {opens: 5, table: empty},
