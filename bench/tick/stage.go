@@ -101,7 +101,7 @@ func (s *stage) serve(ctx context.Context, p programs, name string) (url string,
 	if err != nil {
 		return "", err
 	}
-	return url, server.Wait(ctx, func() error { _, err := scrape.Page(ctx, url+"/health"); return err })
+	return url, server.Wait(ctx, func() error { return scrape.Up(ctx, url+"/health") })
 }
 
 // watchdog starts one with real settings; what it would do is only said.

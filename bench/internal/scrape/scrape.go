@@ -15,11 +15,20 @@ import (
 var client = http.Client{Timeout: 5 * time.Second}
 
 // Page asks as Prometheus asks: OpenMetrics if there is, packed if they like.
-func Page(ctx context.Context, url string) (string, error) {
+func Page(ctx context.Context, url string) (string, error) { return page(ctx, url, false) }
+
+// Up says whether a server answers, and keeps no connection to it: a server that is measured idle has nobody connected.
+func Up(ctx context.Context, url string) error {
+	_, err := page(ctx, url, true)
+	return err
+}
+
+func page(ctx context.Context, url string, once bool) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
 	}
+	request.Close = once
 	request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"+
 		"application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1")
 	request.Header.Set("Accept-Encoding", "gzip")
