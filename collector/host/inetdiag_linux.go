@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,22 +21,16 @@ import (
 type diagTable struct {
 	ports    []uint16
 	families [2]diagFamily
-	handle   *nl.SocketHandle
+	socket   *netlinkSocket
 }
 
 // diagFamily is what there is to ask about one address family.
 type diagFamily struct {
 	name                 string
-	listeners, connected payload
+	listeners, connected []byte // what is asked, the same each time
 	// listened: a served port has had a listener of this family since the watchdog started. Connections may outlive it.
 	listened bool
 }
-
-// payload is a request that is the same each time.
-type payload []byte
-
-func (p payload) Len() int          { return len(p) }
-func (p payload) Serialize() []byte { return p }
 
 func newSocketTable(ports []uint16) socketTable {
 	t := &diagTable{ports: ports, families: [2]diagFamily{{name: "IPv4"}, {name: "IPv6"}}}
@@ -52,21 +45,21 @@ func newSocketTable(ports []uint16) socketTable {
 }
 
 func (t *diagTable) close() error {
-	if t.handle != nil {
-		t.handle.Close()
-		t.handle = nil
+	if t.socket == nil {
+		return nil
 	}
-	return nil
+	err := t.socket.close()
+	t.socket = nil
+	return err
 }
 
 func (t *diagTable) dump(ctx context.Context, nobody bool, yield func(diagSocket)) error {
-	if t.handle == nil {
-		// Without groups this is a plain socket for questions, in this thread's network namespace.
-		socket, err := nl.Subscribe(unix.NETLINK_INET_DIAG)
+	if t.socket == nil {
+		socket, err := openNetlink(unix.NETLINK_INET_DIAG)
 		if err != nil {
 			return fmt.Errorf("open a sock_diag socket: %w", err)
 		}
-		t.handle = &nl.SocketHandle{Socket: socket}
+		t.socket = socket
 	}
 	for i := range t.families {
 		f := &t.families[i]
@@ -88,35 +81,28 @@ func (t *diagTable) dump(ctx context.Context, nobody bool, yield func(diagSocket
 }
 
 // ask runs one dump to its end.
-func (t *diagTable) ask(ctx context.Context, request payload, yield func(diagSocket)) error {
+func (t *diagTable) ask(ctx context.Context, request []byte, yield func(diagSocket)) error {
 	if err := t.limit(ctx); err != nil {
 		return err
 	}
-	r := nl.NewNetlinkRequest(sockDiagByFamily, unix.NLM_F_DUMP)
-	r.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_INET_DIAG: t.handle}
-	r.AddData(request)
-	var bad error
-	err := r.ExecuteIter(unix.NETLINK_INET_DIAG, sockDiagByFamily, func(message []byte) bool {
-		if bad = ctx.Err(); bad != nil {
-			return false
+	err := t.socket.dump(sockDiagByFamily, request, func(message []byte) error {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		var d diagSocket
-		if d, bad = decodeDiag(message); bad != nil {
-			return false
+		d, err := decodeDiag(message)
+		if err != nil {
+			return err
 		}
 		// The kernel has filtered already; what stands in for one in a sandbox may not have.
 		if _, served := slices.BinarySearch(t.ports, d.port); served {
 			yield(d)
 		}
-		return true
+		return nil
 	})
-	if bad == nil {
-		bad = err
+	if errors.Is(err, unix.EAGAIN) {
+		err = fmt.Errorf("no answer in time: %w", os.ErrDeadlineExceeded)
 	}
-	if errors.Is(bad, unix.EAGAIN) {
-		bad = fmt.Errorf("no answer in time: %w", os.ErrDeadlineExceeded)
-	}
-	return bad
+	return err
 }
 
 // limit lets no single wait for the kernel outlive the deadline.
@@ -126,17 +112,9 @@ func (t *diagTable) limit(ctx context.Context) error {
 	}
 	left := dumpTimeout
 	if deadline, ok := ctx.Deadline(); ok {
-		left = time.Until(deadline)
-		if left <= 0 {
+		if left = time.Until(deadline); left <= 0 {
 			return context.DeadlineExceeded
 		}
 	}
-	wait := unix.NsecToTimeval(max(left, time.Millisecond).Nanoseconds())
-	if err := t.handle.Socket.SetSendTimeout(&wait); err != nil {
-		return fmt.Errorf("set the send timeout: %w", err)
-	}
-	if err := t.handle.Socket.SetReceiveTimeout(&wait); err != nil {
-		return fmt.Errorf("set the receive timeout: %w", err)
-	}
-	return nil
+	return t.socket.limit(max(left, time.Millisecond))
 }

@@ -240,7 +240,7 @@ func TestSocketsDeadline(t *testing.T) {
 		if got.State != watchdog.SourceFailed || !strings.Contains(got.Reason, "deadline exceeded") || got.Listening != nil {
 			t.Errorf("after the deadline: %+v", got)
 		}
-		if s.table.(*diagTable).handle != nil {
+		if s.table.(*diagTable).socket != nil {
 			t.Error("the netlink socket was kept after a failure: it may still hold the old answer")
 		}
 	}
