@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Measures what gpu-watchdog costs a real vLLM on this machine's CPU, in pairs of runs with and without it:
+# Measures what gpu-watchdog costs a real vLLM on this machine's CPU, in pairs with and without it:
 #
-#	VENV=path/to/venv [MODEL=folder] bench/vllm.sh [-pairs 10] [-prompts 60] [-rate 4]
+#	VENV=path/to/venv [MODEL=folder] bench/vllm.sh [-pairs 10] [-prompts 1000] [-turn 200ms]
 #
 # VENV is a Python environment with vLLM for the CPU; test/e2e/vllm.sh says how to make one. MODEL is a model's folder;
-# without it a tiny one with random weights is made. Whatever else runs on the machine is in the figures. BENCH_DIR keeps logs
+# without it a tiny one with random weights is made. It takes 25 minutes;
+# whatever else runs on the machine is in the figures. BENCH_DIR keeps logs
 # and results there. Exits 1 if the cost is not within its bound, 2 if it could not be measured.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

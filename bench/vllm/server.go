@@ -4,12 +4,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/bench/internal/process"
@@ -19,18 +17,19 @@ import (
 
 const (
 	startMost = 4 * time.Minute
-	runMost   = 5 * time.Minute
+	runMost   = 15 * time.Minute
 	// gpus is how many the stand-in has.
 	gpus = 8
-	// settle is how long the watchdog runs before a run that it is measured with.
+	// settle is how long the watchdog may take until it reads the server.
 	settle = 6 * time.Second
 	model  = "tiny"
+	// gpuPercent is what each says.
+	gpuPercent = 60
 )
 
 // load is what one run asks of the server.
 type load struct {
-	prompts, input, output int
-	rate                   float64
+	prompts, together, input, output int
 }
 
 // server is a real vLLM, and what is needed to load and to watch it.
@@ -56,6 +55,9 @@ func serve(ctx context.Context, o options) (*server, error) {
 		return nil, err
 	}
 	s.script = standin.NewScript(filepath.Join(o.dir, "nvml"), gpus)
+	for i := range s.script.GPUs { // a GPU under this load is at work, and the watchdog then asks the server less often
+		s.script.GPUs[i].SetLevel(time.Now(), gpuPercent)
+	}
 	if err := s.script.Write(); err != nil {
 		return nil, err
 	}
@@ -82,55 +84,38 @@ func serve(ctx context.Context, o options) (*server, error) {
 
 func (s *server) close() { _ = s.Stop() }
 
-// measure does one run and returns its 99th percentile of the inter-token latency in ms.
-func (s *server) measure(ctx context.Context, name string, watched bool) (p99 float64, err error) {
-	if watched {
-		w, err := s.watch(ctx, name)
-		if err != nil {
-			return 0, err
-		}
-		defer w.Stop() //nolint:errcheck // it ends by our signal
-		timer := time.NewTimer(settle)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-w.Ended():
-			return 0, fmt.Errorf("gpu-watchdog has ended; its log is in %s", s.dir)
-		case <-timer.C:
-		}
-	}
+// measure makes one pair: a run of the benchmark, during which the watchdog runs and pauses in turn.
+func (s *server) measure(ctx context.Context, name string, w *process.Process, first bool) (pair, error) {
 	ctx, cancel := context.WithTimeout(ctx, runMost)
 	defer cancel()
 	host, port, err := net.SplitHostPort(s.address)
 	if err != nil {
-		return 0, err
+		return pair{}, err
 	}
 	p, err := process.Start(filepath.Join(s.dir, name+".log"), s.env, filepath.Join(s.venv, "bin", "vllm"), "bench", "serve",
 		"--backend", "openai", "--host", host, "--port", port, "--endpoint", "/v1/completions", "--model", model, "--tokenizer", s.model,
 		"--dataset-name", "random", "--random-input-len", fmt.Sprint(s.load.input), "--random-output-len", fmt.Sprint(s.load.output),
-		"--num-prompts", fmt.Sprint(s.load.prompts), "--request-rate", fmt.Sprint(s.load.rate), "--seed", "1", "--ignore-eos",
-		"--percentile-metrics", "ttft,tpot,itl", "--metric-percentiles", "50,95,99", "--save-result", "--result-dir", s.dir,
+		"--num-prompts", fmt.Sprint(s.load.prompts), "--request-rate", "inf", "--max-concurrency", fmt.Sprint(s.load.together), "--seed", "1", "--ignore-eos",
+		"--percentile-metrics", "ttft,tpot,itl", "--metric-percentiles", "50,95,99", "--save-result", "--save-detailed", "--result-dir", s.dir,
 		"--result-filename", name+".json", "--disable-tqdm")
 	if err != nil {
-		return 0, err
+		return pair{}, err
 	}
 	defer p.Stop() //nolint:errcheck // it has ended, or its end does not matter any more
-	select {
-	case <-ctx.Done():
-		return 0, fmt.Errorf("run %s: %w", name, ctx.Err())
-	case <-p.Ended():
+	turns, err := takeTurns(ctx, w, p.Ended(), s.turn, first)
+	if err != nil {
+		return pair{}, fmt.Errorf("run %s: %w", name, err)
 	}
-	return result(filepath.Join(s.dir, name+".json"), s.load.prompts)
+	return result(filepath.Join(s.dir, name+".json"), s.load.prompts, turns)
 }
 
 // watch starts the watchdog as it runs in a pod: its own defaults, and what it would do is only said.
-func (s *server) watch(ctx context.Context, name string) (*process.Process, error) {
+func (s *server) watch(ctx context.Context) (*process.Process, error) {
 	listen, err := process.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w, err := process.Start(filepath.Join(s.dir, name+"-watchdog.log"), []string{
+	w, err := process.Start(filepath.Join(s.dir, "watchdog.log"), []string{
 		"WATCHDOG_DRY_RUN=true", "WATCHDOG_PRICE=1.50", "WATCHDOG_NAME=bench", "WATCHDOG_DIR=" + filepath.Join(s.dir, "memory"),
 		"WATCHDOG_VLLM_URLS=http://" + s.address, "WATCHDOG_LISTEN=" + listen, "WATCHDOG_NVML_LIBRARY=" + s.library, s.script.Env(),
 	}, s.watchdog, "run")
@@ -151,23 +136,4 @@ func (s *server) watch(ctx context.Context, name string) (*process.Process, erro
 		return nil, err
 	}
 	return w, nil
-}
-
-// result reads what `vllm bench serve` has saved. A run in which a request failed measures nothing.
-func result(file string, prompts int) (p99 float64, err error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return 0, fmt.Errorf("%w: see %s", err, strings.TrimSuffix(file, ".json")+".log")
-	}
-	var r struct {
-		Completed int
-		P99       float64 `json:"p99_itl_ms"`
-	}
-	if err := json.Unmarshal(b, &r); err != nil {
-		return 0, fmt.Errorf("%s: %w", file, err)
-	}
-	if r.Completed != prompts || r.P99 <= 0 {
-		return 0, fmt.Errorf("%s: %d of %d requests were completed, p99 of the inter-token latency %v ms", file, r.Completed, prompts, r.P99)
-	}
-	return r.P99, nil
 }

@@ -53,9 +53,16 @@ func Start(out string, env []string, program string, args ...string) (*Process, 
 // Ended is closed when the program has ended by itself or by Stop.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
+// Pause holds the program where it stands, Resume lets it go on.
+func (p *Process) Pause() error { return p.cmd.Process.Signal(unix.SIGSTOP) }
+
+// Resume is the end of Pause.
+func (p *Process) Resume() error { return p.cmd.Process.Signal(unix.SIGCONT) }
+
 // Stop ends the program by SIGTERM, by SIGKILL where that does not do, and says how it ended. It may be called twice.
 func (p *Process) Stop() error {
 	_ = p.cmd.Process.Signal(unix.SIGTERM)
+	_ = p.Resume() // a paused one hears nothing
 	timer := time.NewTimer(stopGrace)
 	defer timer.Stop()
 	select {
