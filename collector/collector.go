@@ -44,9 +44,12 @@ type Collector struct {
 	Sockets socketSource
 	Host    hostSource
 	Servers []Served
+	// Rows counts the rows of requests that have come in so far; nil where none are taken in. It must never wait.
+	Rows func() uint64
 
 	lastFull time.Time
 	lastLook time.Time
+	lastRows uint64
 }
 
 // Ask is what one look is wanted for.
@@ -89,6 +92,10 @@ func (c *Collector) Look(ctx context.Context, ask Ask) watchdog.Snapshot {
 		}
 	}
 	all.Wait()
+	if c.Rows != nil {
+		rows := c.Rows()
+		s.Rows, c.lastRows = rows-c.lastRows, rows
+	}
 	for i, served := range c.Servers {
 		s.Servers[i].Port = served.Port
 	}

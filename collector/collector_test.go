@@ -108,3 +108,21 @@ func TestServersAreAskedFromTimeToTime(t *testing.T) {
 		}
 	})
 }
+
+// Rows that come in are told once, however long a look takes and whatever else it finds.
+func TestRowsAreToldOnce(t *testing.T) {
+	c := (&stage{}).collector()
+	total := uint64(3)
+	if s := c.Look(t.Context(), Ask{}); s.Rows != 0 {
+		t.Errorf("%d rows where none are taken in", s.Rows)
+	}
+	c.Rows = func() uint64 { return total }
+	for _, want := range []uint64{3, 0, 4} {
+		if s := c.Look(t.Context(), Ask{}); s.Rows != want {
+			t.Errorf("%d rows since the last look, want %d", s.Rows, want)
+		}
+		if want == 0 {
+			total += 4
+		}
+	}
+}

@@ -14,6 +14,7 @@ const (
 	AlarmServerDead    = "server_dead"
 	AlarmNotVLLM       = "server_unreadable"
 	AlarmGPUAlone      = "gpu_active_alone"
+	AlarmStuck         = "requests_stuck"
 	AlarmOneSource     = "evidence_single"
 	AlarmUnproven      = "stop_unproven"
 	AlarmRefused       = "stop_refused"
@@ -53,6 +54,9 @@ func (r *Rules) alarms(n State, s Snapshot, srv servers, w window) []Alarm {
 	}
 	if n.GPUAloneFor > 2*r.BrokenLimit {
 		raise(AlarmGPUAlone, "for %s the GPU has been the only sign of work, while the server is quiet and nobody waits: somebody else's work on a shared GPU? WATCHDOG_GPUS=none takes the GPU out of the evidence", n.GPUAloneFor.Round(time.Second))
+	}
+	if n.StuckFor > 2*r.BrokenLimit {
+		raise(AlarmStuck, "for %s requests have waited and nothing that the server counts has moved, though GPU or CPU are busy: if it answers nobody, it hangs, and should be restarted; this pod is not stopped for it", n.StuckFor.Round(time.Second))
 	}
 	if n.OneSourceFor >= minuteOfFailure {
 		raise(AlarmOneSource, "evidence=single: only one source of evidence works here (%s); a second one makes a stop safer", describe(w.evidence))

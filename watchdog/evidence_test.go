@@ -14,6 +14,8 @@ func TestWork(t *testing.T) {
 		{name: "a prompt that was looked up in the prefix cache is work", steps: `idle; prefix -> busy tokens_moved`},
 		{name: "a first token is work", steps: `idle; first_token -> busy tokens_moved`},
 		{name: "an HTTP request that a client cut off is work: only the HTTP counter sees it", steps: `idle x3; http -> busy tokens_moved idle=0s`},
+		{name: "a row of a request that has just ended is work, also where no server is watched", servers: -1, steps: `idle x3; rows=2 -> busy rows_received idle=0s; idle -> quiet idle=5s`},
+		{name: "a row is work beside a server that is quiet, and beside one that cannot be read", steps: `idle x3; rows=1 -> busy rows_received; timeout -> unknown; timeout rows=1 -> busy rows_received`},
 		{name: "requests lead the reasons, also before GPU and counters", steps: `idle; running=1 tokens gpu=90 -> busy requests_in_flight +tokens_moved +gpu_active`},
 		{name: "a GPU sample at the threshold is work", steps: `idle x3; burst=5 -> busy gpu_active idle=0s`},
 		{name: "a GPU sample below the threshold is not", steps: `idle x3; burst=4 -> quiet idle=20s`},

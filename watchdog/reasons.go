@@ -10,6 +10,7 @@ const (
 	TokensMoved      Reason = "tokens_moved"
 	GPUActive        Reason = "gpu_active"
 	ConnectionActive Reason = "connection_active"
+	RowsReceived     Reason = "rows_received"
 	ServerLoading    Reason = "server_loading"
 	// unknown
 	NoBaseline Reason = "no_baseline"
@@ -46,6 +47,7 @@ var ReasonMeaning = []struct {
 	{TokensMoved, "work", "a counter of requests or tokens moved since the last good reading"},
 	{GPUActive, "work", "a GPU sample since the last look reached the threshold"},
 	{ConnectionActive, "work", "a client is owed an answer, an answer is being streamed, or bytes flow on a port that nothing else explains"},
+	{RowsReceived, "work", "rows of requests that have just ended came in, from vLLM's spans or posted by an application"},
 	{ServerLoading, "work", "the server is starting, within STARTUP_TIMEOUT"},
 	{NoBaseline, "unknown", "nothing to compare with yet: the first look, or a counter was reset"},
 	{SourceFail, "unknown", "a source that has worked before did not answer"},

@@ -17,7 +17,7 @@ func (w *watch) check(before State, s Snapshot, signs []string) {
 		signs = slices.DeleteFunc(slices.Clone(signs), func(sign string) bool { return sign == "stream" }) // there is nothing to compare its bytes with
 	}
 	stood := slices.ContainsFunc(w.state.Servers, func(srv ServerState) bool { return srv.StillFor >= simBroken })
-	known := slices.ContainsFunc(signs, func(sign string) bool { return !stood || sign == "counters" || sign == "gpu" })
+	known := slices.ContainsFunc(signs, func(sign string) bool { return !stood || sign == "counters" || sign == "gpu" || sign == "rows" })
 	switch {
 	case known && d.Verdict == Stop:
 		w.fail("a stop is decided in a window with the signs of work %v", signs)

@@ -40,7 +40,10 @@ type page struct {
 // snapshot is one look. signs are the signs of real work that this look shows, found from the truth and from nothing
 // else; whoever is given this snapshot and calls it quiet is wrong.
 func (v *sight) snapshot(elapsed time.Duration) (s Snapshot, signs []string) {
-	s = Snapshot{StartID: fixtureStart, Elapsed: elapsed, GPU: v.gpu(elapsed, &signs), Sockets: v.sockets(&signs), Host: v.host(elapsed)}
+	s = Snapshot{StartID: fixtureStart, Elapsed: elapsed, GPU: v.gpu(elapsed, &signs), Sockets: v.sockets(&signs), Host: v.host(elapsed), Rows: v.rows}
+	if v.rows > 0 {
+		signs, v.rows = append(signs, "rows"), 0
+	}
 	v.spared = v.lean && (proven(s) || v.chance(0.03))
 	for _, server := range v.servers {
 		s.Servers = append(s.Servers, v.page(server, &signs))

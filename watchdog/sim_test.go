@@ -23,7 +23,7 @@ const ticksPerPod = 5000
 // mustHappen are the faults, lies and fates that a run has to contain, beside every activity, verdict and reason.
 var mustHappen = []string{
 	"cold start", "restart by hand", "one-token request", "request that compiles first", "aborted request", "streamed request",
-	"scrape by a monitor", "page spared", "sleep mode", "break-even that moved", "price that came or went",
+	"scrape by a monitor", "page spared", "row of a request", "sleep mode", "break-even that moved", "price that came or went",
 	"fault GPU does not answer", "fault GPU lost", "fault samples lost", "fault ring empty", "fault socket table does not answer",
 	"fault CPU cannot be read", "fault page does not come", "fault late tick", "fault wall clock stepped", "fault watchdog killed",
 	"fault engine died", "fault server gone", "fault server hangs",

@@ -73,12 +73,15 @@ type world struct {
 	monitored  bool // somebody scrapes every 15 s
 	monitor    bool // and does so now
 	sinceProbe time.Duration
+	spans      bool            // the servers send a span for each request, some seconds after its end
+	late       []time.Duration // until each of those that are on their way
 
 	// what happened in the window that was lived last
 	computes []compute
 	cpu      time.Duration
 	probes   []probe
-	moved    bool // some request was computed, counted or ended: the truth about work
+	rows     uint64 // that came since the last look
+	moved    bool   // some request was computed, counted or ended: the truth about work
 	count    func(string)
 }
 
@@ -90,7 +93,7 @@ type probe struct {
 }
 
 func newWorld(rng *rand.Rand, count func(string)) *world {
-	w := &world{Rand: rng, gpus: 1 + rng.IntN(2), monitored: rng.IntN(2) == 0, count: count}
+	w := &world{Rand: rng, gpus: 1 + rng.IntN(2), monitored: rng.IntN(2) == 0, spans: rng.IntN(3) == 0, count: count}
 	w.monitor = w.monitored
 	for n := range 1 + rng.IntN(4)/2 {
 		s := &simServer{url: fmt.Sprintf("http://127.0.0.1:%d", 8000+n), port: uint16(8000 + n), stamp: 1.7e9 + float64(n)}
@@ -126,6 +129,17 @@ func (s *simServer) restart(loads time.Duration) {
 // live lets one window pass.
 func (w *world) live(elapsed time.Duration) {
 	w.computes, w.cpu, w.probes, w.moved = w.computes[:0], 0, w.probes[:0], false
+	w.late = slices.DeleteFunc(w.late, func(left time.Duration) bool {
+		if left > elapsed {
+			return false
+		}
+		w.count("row of a request")
+		w.rows++
+		return true
+	})
+	for i := range w.late {
+		w.late[i] -= elapsed
+	}
 	for _, s := range w.servers {
 		s.since += elapsed
 		if s.until > 0 && s.since >= s.until {
@@ -245,6 +259,9 @@ func (w *world) serve(s *simServer, q *request, elapsed time.Duration) (over boo
 	}
 	s.counters[FinishedRequests]++
 	s.http++
+	if w.spans {
+		w.late = append(w.late, w.between(0, 6*time.Second))
+	}
 	return true
 }
 

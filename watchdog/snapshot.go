@@ -37,6 +37,8 @@ type Snapshot struct {
 	GPU     GPU
 	Sockets Sockets
 	Host    Host
+	// Rows is how many rows of requests that have just ended came in since the previous snapshot.
+	Rows uint64
 	// Pod is what the provider's API says of this pod; unknown fields where the key may not read.
 	Pod Pod
 	// Quote is what idling costs against starting again, at this moment.

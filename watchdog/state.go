@@ -31,6 +31,7 @@ type State struct {
 	ReadyFor     time.Duration `json:"ready_ns"`
 	EverReady    bool          `json:"ever_ready"`
 	GPUAloneFor  time.Duration `json:"-"`
+	StuckFor     time.Duration `json:"-"`
 	OneSourceFor time.Duration `json:"-"`
 
 	Servers     []ServerState     `json:"servers"`

@@ -50,6 +50,9 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	n.Devices, n.Recent, w.gpus = r.devices(p.Devices, p.Recent, s.GPU, calm, s.Elapsed)
 
 	hard := slices.Concat(srv.hard, w.gpus.hard)
+	if s.Rows > 0 {
+		hard = append(hard, Because{Code: RowsReceived, Detail: fmt.Sprintf("%d rows of requests came in", s.Rows)})
+	}
 	n.Servers, w.weighed = r.weigh(n, s, srv, w.traffic, len(hard) > 0, w.gpus)
 	w.notes = slices.Concat(srv.notes, w.gpus.notes, w.weighed.notes)
 	w.loading = srv.loading != ""
@@ -68,6 +71,7 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 		w.activity = Quiet
 	}
 	n.GPUAloneFor = gpuAlone(p, s.Elapsed, calm.undisturbed && len(w.gpus.hard) > 0)
+	n.StuckFor = stuck(p, s.Elapsed, srv, len(w.soft) > 0 && s.Rows == 0)
 	n.OneSourceFor = oneSource(p, n, s, srv, w)
 	w.alarms = r.alarms(n, s, srv, w)
 	return n, w
@@ -123,6 +127,20 @@ func gpuAlone(p State, elapsed time.Duration, alone bool) time.Duration {
 		return 0
 	}
 	return p.GPUAloneFor + elapsed
+}
+
+// stuck follows how long requests have waited while no counter of any server moved, whatever else works: engines that wait for each
+// other read 100 %, and a server may spin while it serves nobody. A look that spares the servers sees no counter.
+func stuck(p State, elapsed time.Duration, srv servers, waiting bool) time.Duration {
+	switch {
+	case len(srv.hard) > 0, srv.loading != "":
+		return 0
+	case waiting:
+		return p.StuckFor + elapsed
+	case srv.skipped > 0:
+		return p.StuckFor
+	}
+	return 0
 }
 
 // servers is what all the servers say together.

@@ -61,7 +61,8 @@ var vocabulary = map[string]act{
 		s.GPU.State, s.GPU.Reason = SourceFailed, "GPU 0 is lost"
 	}),
 
-	// host and sockets
+	// rows, host and sockets
+	"rows":           number(func(s *Snapshot, v float64) { s.Rows = uint64(v) }),
 	"cpu":            number(func(s *Snapshot, v float64) { s.Host.CPUCores = Known(v) }),
 	"host_failed":    plain(func(s *Snapshot) { s.Host = Host{State: SourceFailed, Reason: "no such file"} }),
 	"nohost":         plain(func(s *Snapshot) { s.Host = Host{State: SourceAbsent, Reason: "no cgroup"} }),

@@ -1,6 +1,9 @@
 package ingest
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Counts is what came in since the server was made.
 type Counts struct {
@@ -16,7 +19,7 @@ type Counts struct {
 }
 
 type counters struct {
-	rows, kept, failed, aborted, phases, passed, rejected, refused atomic.Uint64
+	rows, worked, kept, failed, aborted, phases, passed, rejected, refused atomic.Uint64
 }
 
 // Counts is safe for concurrent use.
@@ -28,6 +31,20 @@ func (s *Server) Counts() Counts {
 	}
 }
 
-// Activity is how many rows have come in since the server was made: it grows when somebody worked. A row is evidence of
-// work even where it could not be kept. It is safe for concurrent use.
-func (s *Server) Activity() (rows uint64) { return s.counts.rows.Load() }
+// recent is how long ago a request may have ended to tell of work now. Spans come up to five seconds late; what comes later than
+// this was held back, or is sent again, perhaps for ever.
+const recent = 2 * time.Minute
+
+// justEnded counts the requests that have ended a moment ago.
+func justEnded(rows []Request, now time.Time) (n uint64) {
+	for _, r := range rows {
+		if now.Sub(r.FinishedAt) < recent {
+			n++
+		}
+	}
+	return n
+}
+
+// Activity is how many rows of requests that had just ended have come in since the server was made: it grows when somebody
+// worked. A row is evidence of work even where it could not be kept. It is safe for concurrent use.
+func (s *Server) Activity() (rows uint64) { return s.counts.worked.Load() }

@@ -99,7 +99,7 @@ func TestLabelRows(t *testing.T) {
 	s, base := taking(t, sink)
 	body, packed := zipped(t, `{"requests": [{"labels": {"restaurant_id": 7}, "request_id": "cmpl-1"}, `+goodRow+`, {"request_id": "cmpl-2", "labels": {"a": "b"}}]}`)
 	a := post(t, base+RowsPath, "application/json", body, packed)
-	if a.status != http.StatusOK || a.body != "{\"accepted\":3}\n" || s.Activity() != 3 {
+	if a.status != http.StatusOK || a.body != "{\"accepted\":3}\n" || s.Activity() != 1 {
 		t.Errorf("answered %d, %q, activity %d", a.status, a.body, s.Activity())
 	}
 	want := []Labels{{ID: "cmpl-1", Labels: map[string]string{"restaurant_id": "7"}}, {ID: "cmpl-2", Labels: map[string]string{"a": "b"}}}
@@ -250,5 +250,21 @@ func TestWrongSpansInJSON(t *testing.T) {
 		if m.rejected != 1 || !strings.Contains(m.reason, c.why) {
 			t.Errorf("%s: %d rejected for %q, want %q", c.to, m.rejected, m.reason, c.why)
 		}
+	}
+}
+
+// Rows that were held back, or are sent again for ever, tell of no work now, and labels of none at all; they are kept all the same.
+func TestRowsOfLongAgoAreNoActivity(t *testing.T) {
+	sink := &kept{}
+	s, base := taking(t, sink)
+	for i, ended := range []time.Duration{time.Hour, recent, recent - 10*time.Second} {
+		row := fmt.Sprintf(`{"requests": [{"request_id": "r%d", "prefill_time_ms": 1, "decode_time_ms": 2, "total_time_ms": 3, "n_tokens": 4, "finished_at": %q}]}`,
+			i, noon.Add(-ended).Format(time.RFC3339))
+		if a := post(t, base+RowsPath, "application/json", strings.NewReader(row)); a.status != http.StatusOK {
+			t.Fatalf("row %d: %+v", i, a)
+		}
+	}
+	if s.Activity() != 1 || sink.count() != 3 {
+		t.Errorf("activity %d, want 1; %d rows kept, want 3", s.Activity(), sink.count())
 	}
 }

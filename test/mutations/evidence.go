@@ -49,9 +49,19 @@ var evidenceMutations = []mutation{
 	{"nothing at all is evidence", windowFile, `case len(s.Servers) == 0 && !w.gpus.quiet && !requestLevel:`, `case false:`},
 	{"a server that never came is no reason to hold", windowFile, `case !n.EverReady && len(srv.overdue) > 0:`, `case false:`},
 	{"one server's reset goes unnoticed", windowFile, `case srv.baseline != "":`, `case false:`},
+	{"rows of requests are no work", windowFile, `if s.Rows > 0 {`, `if false {`},
 	{"blindness is silent", alarmsFile, `n.UnknownFor+s.Elapsed >= minuteOfFailure && w.activity == Unknown`, `false`},
 	{"single evidence is silent", alarmsFile, `n.OneSourceFor >= minuteOfFailure`, `false`},
 	{"a GPU that is busy alone is silent", alarmsFile, `n.GPUAloneFor > 2*r.BrokenLimit`, `false`},
+	{"requests that stand still are silent", alarmsFile, `n.StuckFor > 2*r.BrokenLimit`, `false`},
+	{"a counter that moves does not end a standstill", windowFile, `case len(srv.hard) > 0, srv.loading != "":
+		return 0
+	case waiting:`, `case srv.loading != "":
+		return 0
+	case waiting:`},
+	{"a spared page ends a standstill", windowFile, `		return p.StuckFor
+	}`, `		return 0
+	}`},
 	{"a dead server is silent", alarmsFile, `if srv.down != "" {`, `if false {`},
 	{"a server that never came is silent", alarmsFile, `if len(srv.overdue) > 0 {`, `if false {`},
 	{"a dropped source is silent", alarmsFile, `case t.dropped(r.BrokenLimit):`, `case false:`},

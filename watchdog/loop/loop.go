@@ -61,9 +61,12 @@ type Config struct {
 	Persistent bool
 	// Answers counts what the ladder was told, by target and result. It may be nil.
 	Answers func() map[AttemptKey]uint64
-	// Observed is told how long each tick took, in seconds. It may be nil.
-	Observed func(seconds float64)
-	Log      *zap.Logger
+	// Observed is told how long each tick took, in seconds; Published gets each view, and Started each start that was measured,
+	// again when its first token is known. They must not wait, and may be nil.
+	Observed  func(seconds float64)
+	Published func(*View)
+	Started   func(costmodel.Start)
+	Log       *zap.Logger
 }
 
 // Loop is the live watchdog. Run owns the ticker; tick does the work.
@@ -244,11 +247,19 @@ func (l *Loop) measureStart(s watchdog.Snapshot) {
 	done, extra := l.starts.Look(s)
 	if done.Known {
 		l.kept.Starts = costmodel.KeepStarts(append(l.kept.Starts, done.Value))
+		l.tellStart(done.Value)
 		l.Log.Info("cold start measured", zap.String("kind", string(done.Value.Kind)), zap.Float64("measured_seconds", done.Value.Ready.Seconds()))
 	}
 	if n := len(l.kept.Starts); extra.Known && n > 0 {
 		l.kept.Starts[n-1].FirstToken = extra.Value
+		l.tellStart(l.kept.Starts[n-1])
 		l.Log.Info("first token after a start measured", zap.Float64("beyond_usual_seconds", extra.Value.Seconds()))
+	}
+}
+
+func (l *Loop) tellStart(s costmodel.Start) {
+	if l.Started != nil {
+		l.Started(s)
 	}
 }
 

@@ -44,6 +44,9 @@ func (l *Loop) publish(s watchdog.Snapshot, d watchdog.Decision) {
 		}
 	}
 	l.view.Store(v)
+	if l.Published != nil {
+		l.Published(v)
+	}
 }
 
 // warnings are all that a person should know, alarms first.
