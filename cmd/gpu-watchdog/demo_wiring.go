@@ -21,7 +21,7 @@ import (
 func (d *demo) wire(pod *fakepod.Pod, gpu *fakepod.GPU, log *zap.Logger) (*watch, error) {
 	cfg := d.scale.config(d.config)
 	cfg.Name, cfg.Dir = fakepod.PodID, d.volume()
-	cfg.VLLMURLs = config.ServerURLs{pod.Server.URL()}
+	cfg.VLLMURLs, cfg.IngestListen = config.ServerURLs{pod.Server.URL()}, ""
 	cfg.Stop = config.StopTargets{config.StopRunpod}
 	cfg.RunpodAPIKey = secret.New(fakepod.APIKey)
 	cfg.RunpodAPIURL, cfg.RunpodGraphQLURL = config.APIURL(pod.RunPod.URL()), config.APIURL(pod.RunPod.GraphQLURL())

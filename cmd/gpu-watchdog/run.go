@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,15 +71,15 @@ func keepSmall() {
 
 // run watches until ctx ends, and then gives everything back.
 func (w *watch) run(ctx context.Context, log *zap.Logger) {
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
+	var beside sync.WaitGroup
+	beside.Go(func() {
 		if err := w.web.Run(ctx); err != nil {
 			log.Warn("pages ended", zap.Error(err))
 		}
-	}()
+	})
+	beside.Go(func() { w.telemetry.run(ctx, log) })
 	w.loop.Run(ctx)
-	<-served
+	beside.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeMost)
 	defer cancel()
 	w.close(end)

@@ -23,11 +23,12 @@ import (
 
 // watch is the whole, put together. close gives back what was opened, in time for ctx.
 type watch struct {
-	loop   *loop.Loop
-	web    *web.Server
-	config loop.Config
-	policy costmodel.Policy
-	close  func(ctx context.Context)
+	loop      *loop.Loop
+	web       *web.Server
+	telemetry *telemetry
+	config    loop.Config
+	policy    costmodel.Policy
+	close     func(ctx context.Context)
 }
 
 // wire puts the rooms together. It is the one place that knows them all.
@@ -51,13 +52,14 @@ func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
 		warnings = append(warnings, place.Warning)
 	}
 	kept, contents := memory.Open(place.Dir, start.ID, time.Now)
-	looker, closeSources, err := look(cfg, agent, log)
+	rows := keepTelemetry(cfg, place.Dir, start.ID, log)
+	looker, closeSources, err := look(cfg, agent, rows, log)
 	if err != nil {
 		return nil, err
 	}
 	a := takeAim(cfg, env, agent, log)
 
-	w := &watch{policy: policy}
+	w := &watch{policy: policy, telemetry: rows}
 	w.config = loop.Config{
 		Rules: rulesOf(cfg, policy, a),
 		Identity: loop.Identity{
@@ -95,20 +97,27 @@ func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
 			return w.loop.Latest()
 		},
 		Draining: func() bool { return false },
+		Served:   func(now time.Time) web.Served { return rows.served(now, w.loop.Price()) },
+		Graded:   rows.live.Totals,
+		Dropped:  func() uint64 { return rows.store.Stats().Dropped },
 	})
-	w.config.Report, w.config.Observed = w.web.Warnings, w.web.ObserveTick
+	w.config.Report = func() []string { return append(w.web.Warnings(), rows.warnings()...) }
+	w.config.Observed, w.config.Published, w.config.Started = w.web.ObserveTick, rows.store.Record, rows.store.ColdStart
 	w.loop = loop.New(w.config)
 	w.close = func(ctx context.Context) {
 		closeSources()
 		if err := kept.Close(ctx); err != nil && place.Dir != "" {
 			log.Warn("memory not written at the end", zap.Error(err))
 		}
+		if err := rows.store.Close(ctx); err != nil && place.Dir != "" {
+			log.Warn("telemetry not written at the end", zap.Error(err))
+		}
 	}
 	return w, nil
 }
 
 // look opens every source of evidence.
-func look(cfg config.Config, agent string, log *zap.Logger) (*collector.Collector, func(), error) {
+func look(cfg config.Config, agent string, rows *telemetry, log *zap.Logger) (*collector.Collector, func(), error) {
 	own := &host.OwnConnections{}
 	selection, err := nvml.ParseSelection(cfg.GPUs.String())
 	if err != nil {
@@ -116,7 +125,7 @@ func look(cfg config.Config, agent string, log *zap.Logger) (*collector.Collecto
 	}
 	gpu := nvml.New(nvml.Config{Library: cfg.NVMLLibrary, GPUs: selection}, log)
 	sockets := host.NewSockets(host.SocketConfig{Ports: host.ServedPorts(cfg.VLLMURLs), Own: own})
-	c := &collector.Collector{GPU: gpu, Sockets: sockets, Host: host.NewHost(host.HostConfig{})}
+	c := &collector.Collector{GPU: gpu, Sockets: sockets, Host: host.NewHost(host.HostConfig{}), Rows: rows.rows.Activity}
 	if os.Getpid() == 1 {
 		// As the first process we are alone in this container: its CPU is ours, not the server's.
 		c.Host = otherContainer{}
@@ -127,7 +136,7 @@ func look(cfg config.Config, agent string, log *zap.Logger) (*collector.Collecto
 		if err != nil {
 			return nil, nil, wrongUse{err}
 		}
-		served := collector.Served{Source: client}
+		served := collector.Served{Source: &servedSource{Client: client, url: url, live: rows.live}}
 		if ports := host.ServedPorts([]string{url}); len(ports) > 0 {
 			served.Port = ports[0]
 		}

@@ -179,6 +179,29 @@ func isHost(s string) bool {
 	return err != nil
 }
 
+// IngestAddress is host:port; empty takes nothing in.
+type IngestAddress string
+
+func (a IngestAddress) String() string {
+	if a == "" {
+		return off
+	}
+	return string(a)
+}
+
+const off = "off"
+
+func parseIngestAddress(s string) (any, error) {
+	if s == off {
+		return IngestAddress(""), nil
+	}
+	a, err := parseListenAddress(s)
+	if err != nil {
+		return nil, err
+	}
+	return IngestAddress(a.(ListenAddress)), nil
+}
+
 func parseListenAddress(s string) (any, error) {
 	host, port, err := net.SplitHostPort(s)
 	switch {

@@ -129,6 +129,17 @@ type Config struct {
 	// goes on without them and tries again.
 	Listen ListenAddress `env:"LISTEN" envDefault:"127.0.0.1:9877" type:"host:port"`
 
+	// Address, as host:port, at which vLLM's spans (OTLP, over gRPC and HTTP on one port) and posted rows of requests
+	// (`POST /v1/requests`) are taken in. Only processes on this machine are answered, whatever the address. Where the
+	// port is taken, the watch goes on without them and tries again. `off`, or set to nothing: nothing is taken in.
+	IngestListen IngestAddress `env:"INGEST_LISTEN" envDefault:"127.0.0.1:4317" type:"host:port, or off" empty:"off"`
+
+	// The time to the first token below which a request keeps the promise made to its user; goodput is what kept it.
+	SLATTFT time.Duration `env:"SLA_TTFT" envDefault:"2s" type:"duration" over:"0s"`
+
+	// The tokens a second that the server should reach, all requests together, while it serves any; above 0.
+	SLATPS TokenRate `env:"SLA_TPS" envDefault:"300" type:"tokens/s"`
+
 	// The lowest severity of the log lines that are written.
 	LogLevel LogLevel `env:"LOG_LEVEL" envDefault:"info" type:"debug, info, warn, or error"`
 

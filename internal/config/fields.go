@@ -20,6 +20,8 @@ type Field struct {
 
 	name  string
 	index int
+	// empty is what the variable means when it is set to nothing; "" where that counts as not set.
+	empty string
 	// least bounds a duration from below: exclusive where over, else inclusive.
 	least time.Duration
 	over  bool
@@ -46,6 +48,7 @@ func describe(t reflect.Type) []Field {
 			Secret:   sf.Type == reflect.TypeFor[Secret](),
 			name:     sf.Name,
 			index:    i,
+			empty:    sf.Tag.Get("empty"),
 		}
 		if f.Default == "" {
 			f.Default = sf.Tag.Get("default")

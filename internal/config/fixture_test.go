@@ -40,6 +40,9 @@ func fixture() map[string]string {
 		"WATCHDOG_RUNPOD_API_URL":     "http://127.0.0.1:9000/v2",
 		"WATCHDOG_RUNPOD_GRAPHQL_URL": "http://127.0.0.1:9000/graphql",
 		"WATCHDOG_LISTEN":             "127.0.0.1:9900",
+		"WATCHDOG_INGEST_LISTEN":      "127.0.0.1:4400",
+		"WATCHDOG_SLA_TTFT":           "1s",
+		"WATCHDOG_SLA_TPS":            "250.5",
 		"WATCHDOG_LOG_LEVEL":          "debug",
 		"WATCHDOG_LOG_FORMAT":         "console",
 	}

@@ -53,13 +53,15 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[Secret]():                  parseSecret,
 	reflect.TypeFor[APIURL]():                  parseAPIURL,
 	reflect.TypeFor[ListenAddress]():           parseListenAddress,
+	reflect.TypeFor[IngestAddress]():           parseIngestAddress,
+	reflect.TypeFor[TokenRate]():               parseTokenRate,
 	reflect.TypeFor[Policy]():                  choice(PolicyAuto, PolicyBreakEven, PolicySeed, PolicyFixed),
 	reflect.TypeFor[LogLevel]():                choice(LogDebug, LogInfo, LogWarn, LogError),
 	reflect.TypeFor[LogFormat]():               choice(LogJSON, LogConsole),
 }
 
 // Load reads the settings out of environ ("NAME=value" each, the first of a name counts) and checks them whole. Blanks
-// around a value are dropped; a variable that is set to nothing counts as not set, with a warning. The error is an
+// around a value are dropped; a variable that is set to nothing counts as not set, with a warning, unless that has a meaning of its own. The error is an
 // *Error with every mistake, and the Config is then of no use.
 func Load(environ []string, opts Options) (Config, error) {
 	l := loader{opts: opts.withDefaults(), set: map[string]string{}}
@@ -119,6 +121,8 @@ func (l *loader) read(environ []string) (injected string) {
 		case !isVariable(name):
 			l.unknown++
 			l.found.add(clip(name), "", unknownText(name, l.unknown <= mostGuesses))
+		case value == "" && emptyMeans(name) != "":
+			l.set[name] = emptyMeans(name)
 		case value == "":
 			l.cfg.warnings = append(l.cfg.warnings, name+" is set but empty, which counts as not set")
 		default:
@@ -126,6 +130,16 @@ func (l *loader) read(environ []string) (injected string) {
 		}
 	}
 	return injected
+}
+
+// emptyMeans is what the variable means when it is set to nothing.
+func emptyMeans(variable string) string {
+	for _, f := range fields {
+		if f.Variable == variable {
+			return f.empty
+		}
+	}
+	return ""
 }
 
 // readSecrets settles where each secret comes from: the variable, its file, or the pod's injected key.

@@ -242,3 +242,17 @@ func TestProblemsHaveTheOrderOfTheFields(t *testing.T) {
 		slices.Reverse(lines)
 	}
 }
+
+// One variable has a meaning when it is set to nothing: then nothing is taken in.
+func TestNothingToListenOn(t *testing.T) {
+	for _, value := range []string{"", "  ", "off"} {
+		c := load(t, []string{"WATCHDOG_INGEST_LISTEN=" + value}, options())
+		if c.IngestListen != "" || !c.Explicit("WATCHDOG_INGEST_LISTEN") || len(c.Warnings()) != 0 {
+			t.Errorf("%q: %q, warnings %q", value, c.IngestListen, c.Warnings())
+		}
+	}
+	c := load(t, []string{"WATCHDOG_INGEST_LISTEN=0.0.0.0:4317"}, options())
+	if len(c.Warnings()) != 1 || !strings.Contains(c.Warnings()[0], "only processes on this machine") {
+		t.Errorf("warnings %q", c.Warnings())
+	}
+}

@@ -32,6 +32,9 @@ var meanings = map[string]string{
 	"RunpodAPIURL":     "Address of RunPod's REST API. The key is sent there, so plain http is accepted for loopback addresses only.",
 	"RunpodGraphQLURL": "Address of RunPod's GraphQL API, the second way to stop a pod. Plain http for loopback addresses only.",
 	"Listen":           "Address, as host:port, of the page, /status, /metrics and the health checks. They can only be read, but by everyone who reaches the address: `0.0.0.0:9877` opens them to the network. Where the port is taken, the watch goes on without them and tries again.",
+	"IngestListen":     "Address, as host:port, at which vLLM's spans (OTLP, over gRPC and HTTP on one port) and posted rows of requests (`POST /v1/requests`) are taken in. Only processes on this machine are answered, whatever the address. Where the port is taken, the watch goes on without them and tries again. `off`, or set to nothing: nothing is taken in.",
+	"SLATTFT":          "The time to the first token below which a request keeps the promise made to its user; goodput is what kept it.",
+	"SLATPS":           "The tokens a second that the server should reach, all requests together, while it serves any; above 0.",
 	"LogLevel":         "The lowest severity of the log lines that are written.",
 	"LogFormat":        "`json`: one JSON object a line, for programs. `console`: for people.",
 }

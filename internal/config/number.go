@@ -66,6 +66,27 @@ func parseKnownUSDPerHour(s string) (any, error) {
 	return watchdog.Known(v.(float64)), nil
 }
 
+// TokenRate is a number of tokens a second.
+type TokenRate float64
+
+func (r TokenRate) String() string { return formatNumber(float64(r)) }
+
+// mostTokens bounds a rate: no pod serves that much, so more is a typing error.
+const mostTokens = 10_000_000
+
+func parseTokenRate(s string) (any, error) {
+	f, ok := parseDecimal(s)
+	switch {
+	case !ok:
+		return nil, wrong(s, "is not a number; write tokens a second, such as 300")
+	case f <= 0:
+		return nil, wrong(s, "is not above 0; write tokens a second, such as 300")
+	case f > mostTokens:
+		return nil, wrong(s, "is more than %d tokens a second, surely a mistake; write a number such as 300", mostTokens)
+	}
+	return TokenRate(f), nil
+}
+
 // meantAmount guesses the number in "$1.50/h" or "1,50"; "" where it cannot.
 func meantAmount(s string) string {
 	t := strings.ToLower(s)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -15,6 +16,16 @@ func (l *loader) validate() {
 	l.checkName()
 	l.checkPaths()
 	l.checkIdleLimit()
+	l.checkAddresses()
+}
+
+// checkAddresses: two servers cannot have one port.
+func (l *loader) checkAddresses() {
+	const ingest = Prefix + "INGEST_LISTEN"
+	_, port, err := net.SplitHostPort(string(l.cfg.IngestListen))
+	if _, other, _ := net.SplitHostPort(string(l.cfg.Listen)); err == nil && port == other && port != "0" && l.found.good(ingest) && l.found.good(Prefix+"LISTEN") {
+		l.found.add(ingest, string(l.cfg.IngestListen), "has the port of "+Prefix+"LISTEN="+string(l.cfg.Listen)+"; give each a port of its own")
+	}
 }
 
 func (l *loader) checkDurations() {

@@ -112,6 +112,15 @@ var rows = map[string]struct {
 	"LISTEN": {func(c Config) any { return string(c.Listen) },
 		[]accepted{{"127.0.0.1:0", "127.0.0.1:0"}, {":9877", ":9877"}, {"[::]:1", "[::]:1"}, {"localhost:9877", "localhost:9877"}},
 		[]rejected{{"9877", "did you mean 127.0.0.1:9877?"}, {"http://127.0.0.1:9877", "is a URL"}, {"127.0.0.1", "is no address"}, {"127.0.0.1:70000", "no valid port"}, {"a b:1", "is no address"}, {"off", "is no address"}}},
+	"INGEST_LISTEN": {func(c Config) any { return string(c.IngestListen) },
+		[]accepted{{"127.0.0.1:0", "127.0.0.1:0"}, {"off", ""}, {"[::1]:4317", "[::1]:4317"}},
+		[]rejected{{"4317", "did you mean 127.0.0.1:4317?"}, {"http://127.0.0.1:4317", "is a URL"}, {"none", "is no address"}, {"0.0.0.0:9900", "has the port of WATCHDOG_LISTEN=127.0.0.1:9900"}}},
+	"SLA_TTFT": {func(c Config) any { return c.SLATTFT },
+		[]accepted{{"2s", 2 * time.Second}, {"350ms", 350 * time.Millisecond}},
+		[]rejected{{"0", "above 0"}, {"2", "did you mean 2s?"}, {"-1s", "is negative"}}},
+	"SLA_TPS": {func(c Config) any { return float64(c.SLATPS) },
+		[]accepted{{"300", 300.0}, {"0.5", 0.5}},
+		[]rejected{{"0", "not above 0"}, {"-1", "not above 0"}, {"1e3", "is not a number"}, {"300/s", "is not a number"}, {"10000001", "surely a mistake"}}},
 	"LOG_LEVEL": {func(c Config) any { return c.LogLevel },
 		[]accepted{{"debug", LogDebug}, {"error", LogError}}, []rejected{{"INFO", "did you mean info?"}, {"warning", "did you mean warn?"}, {"loud", "write one of debug, info, warn, error"}}},
 	"LOG_FORMAT": {func(c Config) any { return c.LogFormat },
@@ -162,7 +171,7 @@ func TestDefaults(t *testing.T) {
 		"WARN_BEFORE": "2m", "PRICE": "", "STORAGE_RUNNING": "0", "STORAGE_STOPPED": "0", "COLD_START": "3m",
 		"COLD_START_UNSEEN": "30s", "COLD_START_PENALTY": "10x", "STOP": "auto", "RUNPOD_API_KEY": "",
 		"RUNPOD_API_URL": "https://api.runpod.io/v2", "RUNPOD_GRAPHQL_URL": "https://api.runpod.io/graphql",
-		"LISTEN": "127.0.0.1:9877", "LOG_LEVEL": "info", "LOG_FORMAT": "json",
+		"INGEST_LISTEN": "127.0.0.1:4317", "SLA_TTFT": "2s", "SLA_TPS": "300", "LISTEN": "127.0.0.1:9877", "LOG_LEVEL": "info", "LOG_FORMAT": "json",
 	}
 	for _, r := range c.Table() {
 		short := strings.TrimPrefix(r.Variable, Prefix)

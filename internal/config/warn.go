@@ -13,6 +13,9 @@ func (l *loader) warn() {
 	if !c.Listen.Loopback() {
 		say("%sLISTEN=%s is open to whoever reaches that address: it can only be read, but by everyone there", Prefix, c.Listen)
 	}
+	if a := ListenAddress(c.IngestListen); a != "" && !a.Loopback() {
+		say("%sINGEST_LISTEN=%s is open to the network, but only processes on this machine are answered there", Prefix, c.IngestListen)
+	}
 	if t := c.IdleThreshold; t.Mode == ThresholdFixed && t.Percent < 1 {
 		say("%sIDLE_THRESHOLD=%s is a percentage, not a share: every sample of 1%% or more is work", Prefix, t)
 	}

@@ -3,6 +3,7 @@ package status
 import (
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/serving"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -35,12 +36,12 @@ type Status struct {
 	Wake       watchdog.Maybe[string]  `json:"wake"`
 	StopAt     Time                    `json:"stop_at"`
 	// PostponedUntil and Holds have no source yet; they are here because the document always has all its fields.
-	PostponedUntil Time      `json:"postponed_until"`
-	Holds          []Hold    `json:"holds"`
-	Money          Money     `json:"money"`
-	Sources        Sources   `json:"sources"`
-	Serving        Serving   `json:"serving"`
-	LastStop       *LastStop `json:"last_stop"`
+	PostponedUntil Time            `json:"postponed_until"`
+	Holds          []Hold          `json:"holds"`
+	Money          Money           `json:"money"`
+	Sources        Sources         `json:"sources"`
+	Serving        serving.Summary `json:"serving"`
+	LastStop       *LastStop       `json:"last_stop"`
 }
 
 // Time is an instant that may be unknown.
@@ -127,25 +128,6 @@ type Host struct {
 	State     watchdog.Maybe[string]  `json:"state"`
 	CPUCores  watchdog.Maybe[float64] `json:"cpu_cores"`
 	Terminals watchdog.Maybe[int]     `json:"terminals"`
-}
-
-// Serving is how the server serves. It has no source yet.
-type Serving struct {
-	Window       watchdog.Maybe[float64] `json:"window_seconds"`
-	Requests     watchdog.Maybe[float64] `json:"requests"`
-	TTFT         TTFT                    `json:"ttft_seconds"`
-	OutputTokens watchdog.Maybe[float64] `json:"output_tokens_per_second"`
-	Goodput      watchdog.Maybe[float64] `json:"goodput_requests_per_second"`
-	SLAPercent   watchdog.Maybe[float64] `json:"sla_percent"`
-	Source       watchdog.Maybe[string]  `json:"source"`
-}
-
-// TTFT is the time to the first token, with the bounds between which the 95th percentile lies.
-type TTFT struct {
-	P50     watchdog.Maybe[float64] `json:"p50"`
-	P95     watchdog.Maybe[float64] `json:"p95"`
-	P95Low  watchdog.Maybe[float64] `json:"p95_low"`
-	P95High watchdog.Maybe[float64] `json:"p95_high"`
 }
 
 // LastStop is the last stop that was asked for.

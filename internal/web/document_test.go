@@ -39,10 +39,10 @@ func TestMetricsDocument(t *testing.T) {
 	b.WriteString(header + "# Metrics\n\n" +
 		"`GET /metrics` on `WATCHDOG_LISTEN` answers in Prometheus' text format, uncompressed. All series of one page belong to\n" +
 		"one decision, the last one. A value that is unknown has no series: it is never shown as 0. Before the first look is over,\n" +
-		"only `build_info` and `tick_duration_seconds` are there. Counters begin at 0 with the watchdog. No label comes from a user,\n" +
+		"only `build_info`, `tick_duration_seconds` and what is counted in rows of requests are there. Counters begin at 0 with the watchdog. No label comes from a user,\n" +
 		"a request, a model or a client, and vLLM's own series are not exported again.\n\n" +
 		"| Name | Type | Labels | Meaning | No series while |\n|---|---|---|---|---|\n")
-	s := serving(fullView())
+	s := showing(fullView())
 	s.ObserveTick(0.004)
 	gathered, err := s.metrics.registry.Gather()
 	if err != nil {
@@ -71,7 +71,7 @@ func TestMetricsDocument(t *testing.T) {
 // documentOrder is the order of the families in the document, and when each has no series.
 func documentOrder() (order []string, absent map[string]string) {
 	order, absent = []string{namespace + "_build_info"}, map[string]string{}
-	for _, f := range families {
+	for _, f := range append(slices.Clone(families), rowFamilies...) {
 		order = append(order, namespace+"_"+f.name)
 		absent[namespace+"_"+f.name] = f.absent
 		if f.name == "ticks_late_total" {
@@ -80,6 +80,9 @@ func documentOrder() (order []string, absent map[string]string) {
 	}
 	return order, absent
 }
+
+// rowFamilies are those that are not read from the view.
+var rowFamilies = []family{{name: gradedRequests}, {name: requestTTFT}, {name: requestTPOT}, {name: droppedRows}}
 
 // ruleMeaning explains each rule of the order; a rule without an entry, and an entry without a rule, fail the test.
 var ruleMeaning = map[string]string{

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/serving"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
 )
@@ -93,9 +94,32 @@ func fullView() *loop.View {
 	}
 }
 
-// serving is a server that shows v, read three seconds after noon, without a network.
-func serving(v *loop.View) *Server {
-	s := New(Config{Latest: func() *loop.View { return v }, Version: "1.2.3", AllowedHosts: []string{"pod.internal"}})
+// served is how requests were served, as histograms tell it.
+var served = Served{
+	Summary: serving.Summary{
+		WindowSeconds: watchdog.Known(300.0), Requests: watchdog.Known(42.0),
+		TTFT:                  serving.SummaryTTFT{P50: watchdog.Known(0.08), P95Low: watchdog.Known(0.25), P95High: watchdog.Known(0.5)},
+		OutputTokensPerSecond: watchdog.Known(123.5), GoodputRequestsPerSecondLow: watchdog.Known(0.13), GoodputRequestsPerSecondHigh: watchdog.Known(0.14),
+		SLAPercentLow: watchdog.Known(95.0), SLAPercentHigh: watchdog.Known(100.0), Source: watchdog.Known(serving.FromHistograms),
+	},
+	USDPerMillionTokens: watchdog.Known(3.25),
+}
+
+// graded is what was counted in rows.
+func graded() serving.Totals {
+	return serving.Totals{
+		Graded:         [3]uint64{serving.Met: 40, serving.Missed: 2, serving.Undecided: 1},
+		TTFT:           serving.Cumulative{Count: 42, Sum: 9.5, Buckets: map[float64]uint64{0.1: 30, 2: 40}},
+		PerOutputToken: serving.Cumulative{Count: 41, Sum: 0.41, Buckets: map[float64]uint64{0.01: 20, 0.02: 41}},
+	}
+}
+
+// showing is a server that shows v, read three seconds after noon, without a network.
+func showing(v *loop.View) *Server {
+	s := New(Config{
+		Latest: func() *loop.View { return v }, Version: "1.2.3", AllowedHosts: []string{"pod.internal"},
+		Served: func(time.Time) Served { return served }, Graded: graded, Dropped: func() uint64 { return 3 },
+	})
 	s.now = func() time.Time { return noon.Add(3 * time.Second) }
 	return s
 }

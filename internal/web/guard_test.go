@@ -9,7 +9,7 @@ import (
 var everyPath = []string{"/", "/status", "/metrics", "/healthz", "/readyz", "/armedz"}
 
 func TestOnlyReadsAreAnswered(t *testing.T) {
-	s := serving(fullView())
+	s := showing(fullView())
 	for _, path := range append(everyPath, "/nothing") {
 		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "BREW", "get"} {
 			r := ask(t, s, method, path, "localhost")
@@ -28,7 +28,7 @@ func TestOnlyReadsAreAnswered(t *testing.T) {
 }
 
 func TestUnknownPaths(t *testing.T) {
-	s := serving(fullView())
+	s := showing(fullView())
 	for _, path := range []string{"/nothing", "/status/", "//status", "/Status", "/status/../metrics", "/metrics.txt", "/favicon.ico", "/debug/pprof/"} {
 		if r := get(t, s, path); r.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: answered %d", path, r.StatusCode)
@@ -37,7 +37,7 @@ func TestUnknownPaths(t *testing.T) {
 }
 
 func TestHostRule(t *testing.T) {
-	s := serving(fullView()) // pod.internal is a listed name
+	s := showing(fullView()) // pod.internal is a listed name
 	for host, allowed := range map[string]bool{
 		"127.0.0.1": true, "127.0.0.1:9877": true, "10.1.2.3:9877": true, "[::1]:9877": true, "[::1]": true,
 		"localhost": true, "localhost:9877": true, "LOCALHOST:80": true, "pod.internal": true, "Pod.Internal:9877": true,
@@ -59,7 +59,7 @@ func TestHostRule(t *testing.T) {
 }
 
 func TestSecurityHeaders(t *testing.T) {
-	s := serving(fullView())
+	s := showing(fullView())
 	for _, path := range append(everyPath, "/nothing") {
 		h := get(t, s, path).Header
 		for name, want := range map[string]string{

@@ -48,13 +48,13 @@ func TestArmed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := fullView()
 			c.change(v)
-			r := get(t, serving(v), "/armedz")
+			r := get(t, showing(v), "/armedz")
 			if text := body(t, r); r.StatusCode != c.status || !strings.Contains(text, c.says) {
 				t.Errorf("answered %d, %q; want %d, %q", r.StatusCode, text, c.status, c.says)
 			}
 		})
 	}
-	if r := get(t, serving(nil), "/armedz"); r.StatusCode != http.StatusServiceUnavailable {
+	if r := get(t, showing(nil), "/armedz"); r.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("before the first look: answered %d", r.StatusCode)
 	}
 }

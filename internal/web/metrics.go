@@ -21,7 +21,7 @@ type metrics struct {
 	ticks    prometheus.Histogram
 }
 
-func newMetrics(version string, latest func() *loop.View) *metrics {
+func newMetrics(c Config) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
 	m.ticks = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: namespace, Name: tickDuration, Buckets: tickBounds,
@@ -29,10 +29,18 @@ func newMetrics(version string, latest func() *loop.View) *metrics {
 	})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1. The version of this program.",
-		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(version, "?")},
+		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(c.Version, "?")},
 	})
 	build.Set(1)
-	m.registry.MustRegister(build, m.ticks, newReader(latest))
+	m.registry.MustRegister(build, m.ticks, newReader(c.Latest))
+	if c.Graded != nil {
+		m.registry.MustRegister(newRequests(c.Graded))
+	}
+	if c.Dropped != nil {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: droppedRows, Help: "Rows of telemetry that were given up without having reached the disk.",
+		}, func() float64 { return float64(c.Dropped()) }))
+	}
 	return m
 }
 

@@ -24,7 +24,7 @@ import (
 func TestMetricsGolden(t *testing.T) {
 	for name, v := range map[string]*loop.View{"full": fullView(), "empty": {}, "before": nil} {
 		t.Run(name, func(t *testing.T) {
-			s := serving(v)
+			s := showing(v)
 			s.ObserveTick(0.004)
 			r := get(t, s, "/metrics")
 			if r.StatusCode != http.StatusOK || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
@@ -36,7 +36,7 @@ func TestMetricsGolden(t *testing.T) {
 }
 
 func TestMetricsAreClean(t *testing.T) {
-	page := body(t, get(t, serving(fullView()), "/metrics"))
+	page := body(t, get(t, showing(fullView()), "/metrics"))
 	problems, err := promlint.New(strings.NewReader(page)).Lint()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestMetricsAreClean(t *testing.T) {
 
 // Prometheus itself must be able to read the page, and find in it what was put in.
 func TestMetricsParse(t *testing.T) {
-	got := parsed(t, serving(fullView()))
+	got := parsed(t, showing(fullView()))
 	for series, want := range map[string]float64{
 		`{__name__="gpu_watchdog_activity", state="quiet"}`:                                         1,
 		`{__name__="gpu_watchdog_activity", state="busy"}`:                                          0,
@@ -101,7 +101,7 @@ func parsed(t *testing.T, s *Server) map[string]float64 {
 
 // What is unknown has no series: each case takes one thing from the full view, and the series go that rest on it.
 func TestMetricsLeaveOutTheUnknown(t *testing.T) {
-	full := parsed(t, serving(fullView()))
+	full := parsed(t, showing(fullView()))
 	for name, c := range map[string]struct {
 		take func(*loop.View)
 		gone []string
@@ -128,7 +128,7 @@ func TestMetricsLeaveOutTheUnknown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := fullView()
 			c.take(v)
-			left := parsed(t, serving(v))
+			left := parsed(t, showing(v))
 			want := map[string]bool{}
 			for _, n := range c.gone {
 				want["gpu_watchdog_"+n] = true
@@ -153,14 +153,14 @@ func TestMetricsSurviveAnOddDriver(t *testing.T) {
 	odd := twin
 	odd.UUID = "GPU-\xff"
 	v.Snapshot.GPU.Devices = append(v.Snapshot.GPU.Devices, twin, odd)
-	got := parsed(t, serving(v))
+	got := parsed(t, showing(v))
 	if got[`{__name__="gpu_watchdog_armed"}`] != 1 || got[`{__name__="gpu_watchdog_gpu_power_watts", uuid="GPU-?"}`] != 71.5 {
 		t.Errorf("series are missing beside the odd ones: %v", got)
 	}
 }
 
 func TestMetricsAreNotCompressed(t *testing.T) {
-	s := serving(fullView())
+	s := showing(fullView())
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func TestMetricsAreNotCompressed(t *testing.T) {
 }
 
 func TestTicksAreCounted(t *testing.T) {
-	s := serving(nil)
+	s := showing(nil)
 	for _, seconds := range []float64{0.0005, 0.004, 3} {
 		s.ObserveTick(seconds)
 	}

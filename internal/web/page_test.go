@@ -12,7 +12,7 @@ import (
 
 // The page must work under its own policy: a style or a script that the policy does not name is not run by a browser.
 func TestPagePolicyNamesItsOwnParts(t *testing.T) {
-	r := get(t, serving(fullView()), "/")
+	r := get(t, showing(fullView()), "/")
 	if r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("answered %d as %q", r.StatusCode, r.Header.Get("Content-Type"))
 	}
@@ -46,7 +46,7 @@ func TestPageIsSelfContained(t *testing.T) {
 // Every field that the script reads is one that /status has.
 func TestPageReadsWhatStatusSays(t *testing.T) {
 	var document map[string]any
-	if err := json.Unmarshal([]byte(body(t, get(t, serving(fullView()), "/status"))), &document); err != nil {
+	if err := json.Unmarshal([]byte(body(t, get(t, showing(fullView()), "/status"))), &document); err != nil {
 		t.Fatal(err)
 	}
 	last, _ := document["last_stop"].(map[string]any)

@@ -104,7 +104,12 @@ func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	out := json.NewEncoder(&body)
 	out.SetEscapeHTML(false)
 	out.SetIndent("", "  ")
-	if err := out.Encode(status.Of(s.config.Latest(), s.now(), s.config.Version)); err != nil {
+	document := status.Of(s.config.Latest(), s.now(), s.config.Version)
+	if s.config.Served != nil {
+		served := s.config.Served(s.now())
+		document.Serving, document.Money.USDPerMillionTokens = served.Summary, served.USDPerMillionTokens
+	}
+	if err := out.Encode(document); err != nil {
 		s.log.Error("status cannot be written as JSON", zap.Error(err))
 		refuse(w, http.StatusInternalServerError, "the status cannot be written as JSON; the log says why")
 		return

@@ -10,6 +10,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/net/netutil"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/serving"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
 )
 
@@ -39,6 +41,11 @@ type Config struct {
 	// Draining says that a stop is near, and the pod should get no more requests; nil is never. It must be safe for
 	// concurrent use.
 	Draining func() bool
+	// Served says how requests were served until now, Graded counts the rows of requests, and Dropped those of telemetry that
+	// were given up. Each may be nil, must not wait, and must be safe for concurrent use.
+	Served  func(now time.Time) Served
+	Graded  func() serving.Totals
+	Dropped func() uint64
 	// Log gets what goes wrong with the server itself; nil drops it.
 	Log     *zap.Logger
 	Version string
@@ -47,6 +54,13 @@ type Config struct {
 	Retry, Timeout time.Duration
 	// Connections is how many clients may be connected at once, 0 for 64.
 	Connections int
+}
+
+// Served is what /status tells of requests.
+type Served struct {
+	serving.Summary
+	// USDPerMillionTokens is what a million output tokens cost over the last day.
+	USDPerMillionTokens watchdog.Maybe[float64]
 }
 
 // Server serves the reads. Make it with New.
@@ -80,7 +94,7 @@ func New(c Config) *Server {
 		c.Connections = maxConnections
 	}
 	s := &Server{config: c, log: c.Log, now: time.Now}
-	s.metrics = newMetrics(c.Version, c.Latest)
+	s.metrics = newMetrics(c)
 	s.handler = s.routes()
 	return s
 }

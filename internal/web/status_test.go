@@ -17,7 +17,7 @@ import (
 func TestStatusGolden(t *testing.T) {
 	for name, v := range map[string]*loop.View{"full": fullView(), "empty": {}, "before": nil} {
 		t.Run(name, func(t *testing.T) {
-			r := get(t, serving(v), "/status")
+			r := get(t, showing(v), "/status")
 			if r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("answered %d as %q", r.StatusCode, r.Header.Get("Content-Type"))
 			}
@@ -34,7 +34,7 @@ last_stop: grade next_request_at proof requested_at result target
 money: cold_start_samples cold_start_seconds idle_today_usd price_source price_usd_per_hour saved_usd spent_today_usd usd_per_million_tokens_24h
 money.saved_usd: fixed_10m never_stop
 reasons: code detail since
-serving: goodput_requests_per_second output_tokens_per_second requests sla_percent source ttft_seconds window_seconds
+serving: goodput_requests_per_second goodput_requests_per_second_high goodput_requests_per_second_low output_tokens_per_second requests serving_tokens_per_second sla_percent sla_percent_high sla_percent_low sla_rate_met source ttft_seconds window_seconds
 serving.ttft_seconds: p50 p95 p95_high p95_low
 sources: gpu host sockets vllm
 sources.gpu: floor_percent name percent_max state uuid
@@ -47,7 +47,7 @@ func TestStatusHasEveryField(t *testing.T) {
 	want := strings.Fields(promised)
 	for name, v := range map[string]*loop.View{"full": fullView(), "empty": {}, "before": nil} {
 		var document map[string]any
-		if err := json.Unmarshal([]byte(body(t, get(t, serving(v), "/status"))), &document); err != nil {
+		if err := json.Unmarshal([]byte(body(t, get(t, showing(v), "/status"))), &document); err != nil {
 			t.Fatal(err)
 		}
 		got := map[string][]string{}
@@ -93,7 +93,7 @@ func TestStatusSurvivesWhatJSONCannotSay(t *testing.T) {
 	v.Money.SpentToday = watchdog.Known(math.Inf(1))
 	v.Decision.CPUCores = watchdog.Known(math.NaN())
 	v.Snapshot.GPU.Devices[0].Name = "\xff\xfe"
-	r := get(t, serving(v), "/status")
+	r := get(t, showing(v), "/status")
 	got := body(t, r)
 	if r.StatusCode != http.StatusOK || !strings.Contains(got, `"price_usd_per_hour": null`) || !strings.Contains(got, `"spent_today_usd": null`) {
 		t.Errorf("answered %d:\n%s", r.StatusCode, got)
@@ -101,7 +101,7 @@ func TestStatusSurvivesWhatJSONCannotSay(t *testing.T) {
 }
 
 func TestNoSecretComesOut(t *testing.T) {
-	s := serving(fullView())
+	s := showing(fullView())
 	for _, path := range []string{"/", "/status", "/metrics", "/healthz", "/readyz", "/armedz", "/nothing"} {
 		r := get(t, s, path)
 		if text := body(t, r); strings.Contains(text, planted) || len(text) == 0 {
@@ -119,7 +119,7 @@ func TestNoSecretComesOut(t *testing.T) {
 }
 
 func TestStuckWatchdogSaysSo(t *testing.T) {
-	s := serving(fullView())
+	s := showing(fullView())
 	s.now = func() time.Time { return noon.Add(time.Minute) }
 	if got := body(t, get(t, s, "/status")); !strings.Contains(got, "the last decision is 1m0s old") {
 		t.Errorf("a stale view carries no warning:\n%s", got)
