@@ -82,6 +82,8 @@ func TestSources(t *testing.T) {
 		{name: "blindness is loud and never stops", steps: `let sockets_absent; idle x30 -> stop; timeout x11 -> unknown noalarm:blind; timeout x50 -> unknown hold noact alarm:blind`},
 		{name: "a server that was not asked is not a quiet one", steps: `idle x2; skipped -> unknown no_evidence idle=10s`},
 		{name: "a server that was not asked does not take work away", steps: `idle x2; skipped gpu=60 -> busy gpu_active`},
+		{name: "what led a look that spared the server leads on while it holds: steady work has one leading reason",
+			steps: `idle x2; running=1 gpu=60 -> busy requests_in_flight +gpu_active; skipped gpu=60 -> busy gpu_active; running=1 gpu=60 tokens -> busy gpu_active +requests_in_flight +tokens_moved; skipped gpu=60 -> busy gpu_active; running=1 tokens -> busy requests_in_flight -gpu_active; running=1 gpu=60 -> busy requests_in_flight; skipped gpu=60; idle -> quiet; running=1 gpu=60 -> busy requests_in_flight`},
 		{name: "a server that was dead may live again where it was not asked", steps: `idle; dead -> broken; skipped -> unknown no_evidence; dead; skipped c1[348/0,2s/2s] -> busy connection_active`},
 		{name: "one window without the server keeps what was known of it",
 			steps: `idle x2; skipped gpu=60; idle -> quiet idle=5s; skipped gpu=60; tokens -> busy tokens_moved`},

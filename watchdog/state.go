@@ -32,6 +32,8 @@ type State struct {
 	EverReady    bool          `json:"ever_ready"`
 	GPUAloneFor  time.Duration `json:"-"`
 	StuckFor     time.Duration `json:"-"`
+	// SparedLead is the reason that led the last window in which servers were spared, and every one since.
+	SparedLead   Reason        `json:"-"`
 	OneSourceFor time.Duration `json:"-"`
 
 	Servers     []ServerState     `json:"servers"`

@@ -28,6 +28,7 @@ type window struct {
 // activity the window was. Busy comes before broken, broken before unknown, unknown before quiet.
 func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	n, w := p, window{}
+	n.SparedLead = ""
 	n.GPU = p.GPU.follow(s.GPU.State, s.Elapsed)
 	n.Sockets = p.Sockets.follow(s.Sockets.State, s.Elapsed)
 
@@ -61,6 +62,7 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	switch missing := r.missing(p, n, s, srv, w); {
 	case len(hard)+len(w.soft) > 0:
 		w.activity, w.because = Busy, slices.Concat(requestsFirst(w.soft), hard)
+		n.SparedLead = lead(p.SparedLead, w.because, srv.skipped > 0)
 	case w.loading:
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: srv.loading}}
 	case srv.alive == 0 && srv.down != "":
@@ -127,6 +129,22 @@ func gpuAlone(p State, elapsed time.Duration, alone bool) time.Duration {
 		return 0
 	}
 	return p.GPUAloneFor + elapsed
+}
+
+// lead keeps the reason that led a window in which the servers were spared in front for as long as it holds: steady work is not to
+// change its leading reason, and with it the log, each time that the servers are asked again. It returns the reason so kept.
+func lead(kept Reason, because []Because, spared bool) Reason {
+	if spared {
+		return because[0].Code
+	}
+	at := slices.IndexFunc(because, func(b Because) bool { return b.Code == kept })
+	if at < 0 {
+		return ""
+	}
+	first := because[at]
+	copy(because[1:at+1], because[:at])
+	because[0] = first
+	return kept
 }
 
 // stuck follows how long requests have waited while no counter of any server moved, whatever else works: engines that wait for each

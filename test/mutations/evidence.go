@@ -49,6 +49,13 @@ var evidenceMutations = []mutation{
 	{"nothing at all is evidence", windowFile, `case len(s.Servers) == 0 && !w.gpus.quiet && !requestLevel:`, `case false:`},
 	{"a server that never came is no reason to hold", windowFile, `case !n.EverReady && len(srv.overdue) > 0:`, `case false:`},
 	{"one server's reset goes unnoticed", windowFile, `case srv.baseline != "":`, `case false:`},
+	{"a look that asks the server again changes the leading reason", windowFile, `	if at < 0 {
+		return ""
+	}
+	first`, `	if true {
+		return ""
+	}
+	first`},
 	{"rows of requests are no work", windowFile, `if s.Rows > 0 {`, `if false {`},
 	{"blindness is silent", alarmsFile, `n.UnknownFor+s.Elapsed >= minuteOfFailure && w.activity == Unknown`, `false`},
 	{"single evidence is silent", alarmsFile, `n.OneSourceFor >= minuteOfFailure`, `false`},
