@@ -78,7 +78,7 @@ func run(ctx context.Context, o options) (most float64, err error) {
 	}
 	watchdog, err := process.Start(filepath.Join(o.dir, "gpu-watchdog.log"), []string{
 		"WATCHDOG_DRY_RUN=true", "WATCHDOG_PRICE=1.50", "WATCHDOG_NAME=plateau", "WATCHDOG_DIR=" + filepath.Join(o.dir, "memory"),
-		"WATCHDOG_CHECK_INTERVAL=1ms", "WATCHDOG_VLLM_URLS=http://" + server, "WATCHDOG_LISTEN=" + listen,
+		"WATCHDOG_CHECK_INTERVAL=1ms", "WATCHDOG_VLLM_URLS=http://" + server, "WATCHDOG_LISTEN=" + listen, "WATCHDOG_INGEST_LISTEN=127.0.0.1:0",
 		"WATCHDOG_NVML_LIBRARY=" + filepath.Join(o.dir, "no-such-library.so"), "WATCHDOG_LOG_FORMAT=json",
 	}, o.watchdog, "run")
 	if err != nil {

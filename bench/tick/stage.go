@@ -122,7 +122,7 @@ func (s *stage) watchdog(ctx context.Context, p programs, interval time.Duration
 	}
 	r.Process, err = s.start(name, []string{
 		"WATCHDOG_DRY_RUN=true", "WATCHDOG_PRICE=1.50", "WATCHDOG_NAME=" + name, "WATCHDOG_DIR=" + filepath.Join(s.dir, "memory"),
-		"WATCHDOG_CHECK_INTERVAL=" + interval.String(), "WATCHDOG_VLLM_URLS=" + server, "WATCHDOG_LISTEN=" + address,
+		"WATCHDOG_CHECK_INTERVAL=" + interval.String(), "WATCHDOG_VLLM_URLS=" + server, "WATCHDOG_LISTEN=" + address, "WATCHDOG_INGEST_LISTEN=127.0.0.1:0",
 		"WATCHDOG_NVML_LIBRARY=" + s.library, s.script.Env(), "WATCHDOG_LOG_FORMAT=console",
 	}, p.watchdog, "run")
 	if err != nil {

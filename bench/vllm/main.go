@@ -22,25 +22,29 @@ import (
 )
 
 type options struct {
-	venv, model, watchdog, dir string
-	pairs                      int
-	turn                       time.Duration
-	load                       load
+	venv, client, model, watchdog, dir string
+	pairs                              int
+	turn                               time.Duration
+	load                               load
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.venv, "venv", "", "a Python environment with vLLM for the CPU")
+	flag.StringVar(&o.client, "client", "", "the environment whose benchmark is run; by default the server's")
 	flag.StringVar(&o.model, "model", "", "a model's folder")
 	flag.StringVar(&o.watchdog, "watchdog", "", "gpu-watchdog")
 	flag.StringVar(&o.dir, "dir", "", "a folder for logs and results")
 	flag.IntVar(&o.pairs, "pairs", 10, "how many pairs")
 	flag.DurationVar(&o.turn, "turn", 200*time.Millisecond, "how long the watchdog runs, and pauses, in turn")
-	flag.IntVar(&o.load.prompts, "prompts", 1000, "requests of one pair")
+	flag.IntVar(&o.load.prompts, "prompts", 260, "requests of one pair")
 	flag.IntVar(&o.load.together, "concurrency", 4, "requests that are served together")
-	flag.IntVar(&o.load.input, "input", 200, "tokens of each prompt")
-	flag.IntVar(&o.load.output, "output", 100, "tokens of each answer")
+	flag.IntVar(&o.load.input, "input", 50, "tokens of each prompt")
+	flag.IntVar(&o.load.output, "output", 300, "tokens of each answer")
 	flag.Parse()
+	if o.client == "" {
+		o.client = o.venv
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ok, err := run(ctx, o, os.Stdout)
@@ -68,13 +72,13 @@ func run(ctx context.Context, o options, out io.Writer) (ok bool, err error) {
 	fmt.Fprintln(out, process.Machine())
 	fmt.Fprintf(out, "each pair: %d prompts of %d tokens, %d together, %d tokens each, seed 1; the watchdog runs and pauses for %s in turn; load before %s\n",
 		o.load.prompts, o.load.input, o.load.together, o.load.output, o.turn, process.Load())
-	if _, err := s.measure(ctx, "warm-up", w, false); err != nil {
+	if _, err := s.measure(ctx, "warm-up", o.load.prompts/5, w, false); err != nil {
 		return false, err
 	}
 	fmt.Fprintf(out, "%4s %14s %14s %12s %9s   %s\n", "pair", "without, ms", "with, ms", "difference", "tokens", "load")
 	var differences []float64
 	for i := range o.pairs {
-		p, err := s.measure(ctx, fmt.Sprintf("pair-%02d", i+1), w, i%2 == 1)
+		p, err := s.measure(ctx, fmt.Sprintf("pair-%02d", i+1), o.load.prompts, w, i%2 == 1)
 		if err != nil {
 			return false, err
 		}

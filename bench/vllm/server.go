@@ -85,17 +85,17 @@ func serve(ctx context.Context, o options) (*server, error) {
 func (s *server) close() { _ = s.Stop() }
 
 // measure makes one pair: a run of the benchmark, during which the watchdog runs and pauses in turn.
-func (s *server) measure(ctx context.Context, name string, w *process.Process, first bool) (pair, error) {
+func (s *server) measure(ctx context.Context, name string, prompts int, w *process.Process, first bool) (pair, error) {
 	ctx, cancel := context.WithTimeout(ctx, runMost)
 	defer cancel()
 	host, port, err := net.SplitHostPort(s.address)
 	if err != nil {
 		return pair{}, err
 	}
-	p, err := process.Start(filepath.Join(s.dir, name+".log"), s.env, filepath.Join(s.venv, "bin", "vllm"), "bench", "serve",
+	p, err := process.Start(filepath.Join(s.dir, name+".log"), s.env, filepath.Join(s.client, "bin", "vllm"), "bench", "serve",
 		"--backend", "openai", "--host", host, "--port", port, "--endpoint", "/v1/completions", "--model", model, "--tokenizer", s.model,
 		"--dataset-name", "random", "--random-input-len", fmt.Sprint(s.load.input), "--random-output-len", fmt.Sprint(s.load.output),
-		"--num-prompts", fmt.Sprint(s.load.prompts), "--request-rate", "inf", "--max-concurrency", fmt.Sprint(s.load.together), "--seed", "1", "--ignore-eos",
+		"--num-prompts", fmt.Sprint(prompts), "--request-rate", "inf", "--max-concurrency", fmt.Sprint(s.load.together), "--seed", "1", "--ignore-eos",
 		"--percentile-metrics", "ttft,tpot,itl", "--metric-percentiles", "50,95,99", "--save-result", "--save-detailed", "--result-dir", s.dir,
 		"--result-filename", name+".json", "--disable-tqdm")
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *server) measure(ctx context.Context, name string, w *process.Process, f
 	if err != nil {
 		return pair{}, fmt.Errorf("run %s: %w", name, err)
 	}
-	return result(filepath.Join(s.dir, name+".json"), s.load.prompts, turns)
+	return result(filepath.Join(s.dir, name+".json"), prompts, turns)
 }
 
 // watch starts the watchdog as it runs in a pod: its own defaults, and what it would do is only said.

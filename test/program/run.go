@@ -32,7 +32,7 @@ func Start(t testing.TB, path string, env ...string) *Run {
 	sources.Do(readSources)
 	r := &Run{t: t, ended: make(chan struct{}), more: make(chan struct{})}
 	r.cmd = exec.Command(path, "run")
-	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "WATCHDOG_LISTEN=127.0.0.1:0", "WATCHDOG_LOG_FORMAT=json"}, env...)
+	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "WATCHDOG_LISTEN=127.0.0.1:0", "WATCHDOG_INGEST_LISTEN=127.0.0.1:0", "WATCHDOG_LOG_FORMAT=json"}, env...)
 	stderr, err := r.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

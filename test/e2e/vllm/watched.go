@@ -81,7 +81,7 @@ func startWatchdog(c config, p pod, name, volume string, provider runpodtest.Opt
 		"RUNPOD_POD_ID=" + podID, "RUNPOD_API_KEY=" + apiKey,
 		"WATCHDOG_RUNPOD_API_URL=" + w.provider.URL(), "WATCHDOG_RUNPOD_GRAPHQL_URL=" + w.provider.GraphQLURL(),
 		fmt.Sprintf("WATCHDOG_VLLM_URLS=http://127.0.0.1:%d", c.port),
-		"WATCHDOG_LISTEN=127.0.0.1:0", "WATCHDOG_LOG_FORMAT=json",
+		"WATCHDOG_LISTEN=127.0.0.1:0", "WATCHDOG_INGEST_LISTEN=127.0.0.1:0", "WATCHDOG_LOG_FORMAT=json",
 		"WATCHDOG_DIR=" + filepath.Join(c.work, volume), "WATCHDOG_START_ID_FILE=" + filepath.Join(disk, "start-id"),
 		"WATCHDOG_CHECK_INTERVAL=" + interval.String(), "WATCHDOG_POLICY=fixed", "WATCHDOG_IDLE_LIMIT=" + limit.String(),
 		"WATCHDOG_WARN_BEFORE=" + warnBefore.String(), "WATCHDOG_MIN_RUNTIME=0s",
