@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"path/filepath"
-	"sync"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -94,29 +94,37 @@ func (t *telemetry) served(now time.Time, usdPerHour watchdog.Maybe[float64]) we
 	return out
 }
 
-// servedSource reads the histograms of a server's page with it, now and then.
+// servedSource reads the histograms of a server's page with it, now and then. A page whose counters and gauges have not moved
+// since is not read for them again: it says what it said, and an idle server should cost nothing.
 type servedSource struct {
 	*vllm.Client
 	url  string
 	live *serving.Live
+	now  func() time.Time
 
-	mu   sync.Mutex // a look that was given up may still be reading when the next begins
-	page vllm.Serving
-	last time.Time
+	page    vllm.Serving
+	last    time.Time
+	unmoved bool // since page was read
+	started float64
+	engines []watchdog.Engine
 }
 
-// Read reads the server, as its client does.
+// Read reads the server, as its client does. There is one look at a time.
 func (s *servedSource) Read(ctx context.Context) watchdog.Server {
-	now := time.Now()
-	if !s.mu.TryLock() {
-		return s.Client.Read(ctx)
+	now := s.now()
+	due := s.last.IsZero() || now.Sub(s.last) >= servingEvery
+	if due && !s.unmoved {
+		server := s.ReadServing(ctx, &s.page)
+		s.live.Read(s.url, now, &s.page)
+		s.last, s.unmoved = now, server.Outcome == watchdog.OutcomeAnswered
+		s.started, s.engines = server.StartedAt, server.Engines
+		return server
 	}
-	defer s.mu.Unlock()
-	if now.Sub(s.last) < servingEvery {
-		return s.Client.Read(ctx)
+	server := s.Client.Read(ctx)
+	s.unmoved = s.unmoved && server.Outcome == watchdog.OutcomeAnswered && server.StartedAt == s.started && slices.Equal(server.Engines, s.engines)
+	if due && s.unmoved {
+		s.live.Read(s.url, now, &s.page)
+		s.last = now
 	}
-	s.last = now
-	server := s.ReadServing(ctx, &s.page)
-	s.live.Read(s.url, now, &s.page)
 	return server
 }

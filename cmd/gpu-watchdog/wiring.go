@@ -136,7 +136,7 @@ func look(cfg config.Config, agent string, rows *telemetry, log *zap.Logger) (*c
 		if err != nil {
 			return nil, nil, wrongUse{err}
 		}
-		served := collector.Served{Source: &servedSource{Client: client, url: url, live: rows.live}}
+		served := collector.Served{Source: &servedSource{Client: client, url: url, live: rows.live, now: time.Now}}
 		if ports := host.ServedPorts([]string{url}); len(ports) > 0 {
 			served.Port = ports[0]
 		}
