@@ -46,6 +46,18 @@ func recordedPages(tb testing.TB) map[string][]byte {
 	return pages
 }
 
+// uncommented is a page without its comments, of which each is a line. The library lets a quotation mark in one swallow the lines
+// after it, as far as the next quotation mark.
+func uncommented(body []byte) []byte {
+	var out []byte
+	for line := range bytes.Lines(body) {
+		if !bytes.HasPrefix(line, []byte("#")) || bytes.Equal(bytes.TrimRight(line, "\n"), eofLine) {
+			out = append(out, line...)
+		}
+	}
+	return out
+}
+
 // FuzzParsePage: whatever comes, the values are finite and not negative, engines are bounded and sorted, memory grows
 // with the page and no further, and what the plain parser reads of the same bytes is the same. A line of rubbish makes the
 // page unreadable or changes nothing.
@@ -55,6 +67,7 @@ func FuzzParsePage(f *testing.F) {
 	f.Add([]byte("vllm:prompt_tokens_total{engine=\"0\"} 5\nvllm:num_requests_running{engine=\"1\",pid=\"3\"} 2\n"), false)
 	f.Add([]byte("{\"vllm:prompt_tokens_total\",engine=\"0\"} 5\nfoo{a=\"\\\\5\"} 1\n"), false)
 	f.Add([]byte("foo{a=\"5\nvllm:num_requests_running 7\nb\"} 1\n"), false)
+	f.Add([]byte("# HELP \"\nvllm:iteration_tokens_total_count{A=\"\"}0\n"), false)
 	f.Add([]byte(manyEngines(5)), false)
 	for _, page := range recordedPages(f) {
 		f.Add(firstLines(page, 4<<10), false)
@@ -79,7 +92,7 @@ func FuzzParsePage(f *testing.F) {
 		}
 		checkSane(t, page)
 
-		if all, err := referenceSeries(body, openMetrics); err == nil {
+		if all, err := referenceSeries(uncommented(body), openMetrics); err == nil {
 			if diff := cmp.Diff(referenceEngines(all), stripped(page)); diff != "" {
 				t.Errorf("the plain parser reads other engines: %s", diff)
 			}
