@@ -1,18 +1,19 @@
 package ingest
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"log"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
-	"go.uber.org/zap"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/listen"
 )
+
+// words are what is said of INGEST_LISTEN.
+var words = listen.Words{
+	Setting: "WATCHDOG_INGEST_LISTEN", Example: "127.0.0.1:4317", Doing: "taking spans and rows",
+	Others: "a collector of OpenTelemetry, a second gpu-watchdog", Along: " and vLLM's --otlp-traces-endpoint with it",
+	Without: "but spans and posted rows are not taken",
+}
 
 // maxStrangers is how many connections from other machines may be open at once: enough to hear that they are not
 // answered, and too few to keep this pod's own out.
@@ -46,32 +47,4 @@ type stranger struct {
 func (s *stranger) Close() error {
 	s.leave()
 	return s.Conn.Close()
-}
-
-// listenProblem says why nobody can send us anything, and what to do about it.
-func listenProblem(address string, err error) string {
-	what, remedy := fmt.Sprintf("cannot be listened on (%v)", err), "correct WATCHDOG_INGEST_LISTEN"
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		what = "is taken by another program (a collector of OpenTelemetry, a second gpu-watchdog?)"
-		remedy = "end that program, or set WATCHDOG_INGEST_LISTEN to a free address and vLLM's --otlp-traces-endpoint with it"
-	case errors.Is(err, fs.ErrPermission):
-		what = "may not be listened on by this user"
-		remedy = "set WATCHDOG_INGEST_LISTEN to a port of 1024 or above"
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		what = "is no address of this machine"
-		remedy = "set WATCHDOG_INGEST_LISTEN to a loopback address such as 127.0.0.1:4317"
-	}
-	return fmt.Sprintf("%s %s: %s; the watch goes on, but spans and posted rows are not taken until then", address, what, remedy)
-}
-
-// standardLog gives net/http a logger: its lines are about clients, so nobody needs them every day.
-func standardLog(to *zap.Logger) *log.Logger { return log.New(lines{to}, "", 0) }
-
-// lines turns each line of a standard log into a field, so that the message stays the same.
-type lines struct{ to *zap.Logger }
-
-func (l lines) Write(b []byte) (int, error) {
-	l.to.Debug("an export went wrong", zap.String("detail", strings.TrimSpace(string(b))))
-	return len(b), nil
 }

@@ -10,20 +10,18 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/net/netutil"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/listen"
 )
 
 const (
 	defaultMaxBody     = 4 << 20
 	defaultConcurrency = 8
 	defaultTimeout     = 8 * time.Second // exporters give up after 10
-	defaultRetry       = 10 * time.Second
-	defaultConnections = 64
 	// headerTimeout bounds the reading of a header, idleTimeout how long a connection without a request is kept.
 	headerTimeout, idleTimeout = 5 * time.Second, 5 * time.Minute
-	// shutdownGrace is how long requests in flight may take when the watchdog ends.
-	shutdownGrace = time.Second
-	maxHeader     = 16 << 10
+	// maxHeader is far more than any exporter sends, in bytes.
+	maxHeader = 16 << 10
 	// maxStreams bounds the calls at once on one connection of HTTP/2, streamBuffer what is held unread of each, in bytes: not
 	// less than the 64 kB that a client may send before it has heard of any bound.
 	maxStreams, streamBuffer = 4, 64 << 10
@@ -59,10 +57,9 @@ type Server struct {
 	slots  slots
 	held   atomic.Int64
 	counts counters
+	door   *listen.Door
 
 	mu         sync.Mutex
-	address    string
-	problem    string
 	complaints map[string]time.Time
 }
 
@@ -83,88 +80,30 @@ func New(c Config) *Server {
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
-	if c.Retry <= 0 {
-		c.Retry = defaultRetry
-	}
-	if c.Connections <= 0 {
-		c.Connections = defaultConnections
-	}
-	return &Server{config: c, log: c.Log, slots: newSlots(c.Concurrency), complaints: map[string]time.Time{}}
+	s := &Server{config: c, log: c.Log, slots: newSlots(c.Concurrency), complaints: map[string]time.Time{}}
+	s.door = listen.New(listen.Config{
+		Address: c.Listen, Words: words, Server: s.server, Connections: c.Connections, Retry: c.Retry, Log: c.Log,
+		Wrap: func(l net.Listener) net.Listener { return &doorway{Listener: l} },
+	})
+	return s
 }
 
 // Address is where the server listens now, with the port that was found where Listen asked for port 0; empty while it
 // does not listen. It is safe for concurrent use.
-func (s *Server) Address() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.address
-}
+func (s *Server) Address() string { return s.door.Address() }
 
 // Warnings says in one sentence that nobody can send us anything, and what to do; it is empty while somebody can. It is
 // safe for concurrent use.
-func (s *Server) Warnings() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.problem == "" {
-		return nil
-	}
-	return []string{s.problem}
-}
+func (s *Server) Warnings() []string { return s.door.Warnings() }
 
 // Run takes what comes until ctx ends, and then returns nil: what happens here is never a reason to end the watch. An
 // address that cannot be had is warned of once, and tried again until it can.
 func (s *Server) Run(ctx context.Context) error {
-	if s.config.Listen == "" {
-		<-ctx.Done()
-		return nil
+	s.door.Run(ctx)
+	// Requests that were cut off have had their contexts end; nobody may close the Sink while they are still in it.
+	if !s.slots.empty(listen.Grace) {
+		s.log.Warn("rows are still being kept at the end")
 	}
-	for {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Listen)
-		if err == nil {
-			s.listening(l.Addr().String())
-			err = s.serveOn(ctx, &doorway{Listener: netutil.LimitListener(l, s.config.Connections)})
-		}
-		if ctx.Err() != nil {
-			s.setState("", "")
-			return nil
-		}
-		s.silent(err)
-		timer := time.NewTimer(s.config.Retry)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
-		}
-	}
-}
-
-// serveOn serves on l until ctx ends or l fails; it closes l.
-func (s *Server) serveOn(ctx context.Context, l net.Listener) error {
-	srv := s.server()
-	var failed error
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		failed = srv.Serve(l)
-	}()
-	select {
-	case <-ended:
-		_ = srv.Close() // the listener is gone; this lets go of its connections
-		return failed
-	case <-ctx.Done():
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-	defer cancel()
-	if err := srv.Shutdown(grace); err != nil {
-		s.log.Debug("exports cut off at the end", zap.Error(err))
-		_ = srv.Close()
-		// Their contexts have ended; nobody may close the Sink while they are still in it.
-		if !s.slots.empty(shutdownGrace) {
-			s.log.Warn("rows are still being kept at the end")
-		}
-	}
-	<-ended
 	return nil
 }
 
@@ -180,7 +119,7 @@ func (s *Server) server() *http.Server {
 		WriteTimeout:      2*s.config.Timeout + patience,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          standardLog(s.log),
+		ErrorLog:          listen.ErrorLog(s.log),
 		// OPTIONS * is a method like any other here: not allowed.
 		DisableGeneralOptionsHandler: true,
 		// What is not yet read waits with the client, not in our memory; and a connection has room for all its streams, or
@@ -225,29 +164,4 @@ func (s *Server) complain(what, detail string) {
 	if !quiet {
 		s.log.Warn(what, zap.String("detail", detail))
 	}
-}
-
-func (s *Server) listening(address string) {
-	s.setState(address, "")
-	s.log.Info("taking spans and rows", zap.String("address", address))
-}
-
-// silent notes that nobody can send us anything; it warns when that begins, or when its cause changes.
-func (s *Server) silent(err error) {
-	problem := listenProblem(s.config.Listen, err)
-	if !s.setState("", problem) {
-		s.log.Debug("still not taking spans and rows", zap.String("address", s.config.Listen))
-		return
-	}
-	s.log.Warn("not taking spans and rows", zap.String("address", s.config.Listen), zap.String("problem", problem),
-		zap.Float64("retry_seconds", s.config.Retry.Seconds()), zap.Error(err))
-}
-
-// setState takes over where we listen and what is wrong, and says whether the latter is new.
-func (s *Server) setState(address, problem string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	changed := s.problem != problem
-	s.address, s.problem = address, problem
-	return changed
 }

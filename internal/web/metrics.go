@@ -1,7 +1,6 @@
 package web
 
 import (
-	"log"
 	"math"
 	"net/http"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/listen"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
 )
 
@@ -49,7 +49,7 @@ func (m *metrics) handler(to *zap.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		DisableCompression: true,
 		ErrorHandling:      promhttp.ContinueOnError,
-		ErrorLog:           log.New(lines{to}, "", 0),
+		ErrorLog:           listen.ErrorLog(to),
 	})
 }
 

@@ -2,32 +2,24 @@ package web
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/net/netutil"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/listen"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/serving"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
 )
 
 const (
-	// defaultRetry is the distance of two tries to listen on an address that is taken.
-	defaultRetry = 10 * time.Second
 	// defaultTimeout bounds the reading of one request and the writing of one answer.
 	defaultTimeout = 5 * time.Second
 	// idleTimeouts is how many timeouts a connection without a request is kept: longer than the usual scrape interval.
 	idleTimeouts = 6
-	// shutdownGrace is how long requests in flight may take when the watchdog ends.
-	shutdownGrace = time.Second
 	// maxHeader is far more than any scraper, probe or browser sends, in bytes.
 	maxHeader = 16 << 10
-	// maxConnections keeps a flood from using up the file descriptors that the watch itself needs.
-	maxConnections = 64
 )
 
 // Config is what a Server needs. Latest must be set.
@@ -70,10 +62,7 @@ type Server struct {
 	now     func() time.Time
 	metrics *metrics
 	handler http.Handler
-
-	mu      sync.Mutex
-	address string
-	problem string
+	door    *listen.Door
 }
 
 // New makes a server, which does nothing until Run.
@@ -84,18 +73,15 @@ func New(c Config) *Server {
 	if c.Draining == nil {
 		c.Draining = func() bool { return false }
 	}
-	if c.Retry <= 0 {
-		c.Retry = defaultRetry
-	}
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
-	}
-	if c.Connections <= 0 {
-		c.Connections = maxConnections
 	}
 	s := &Server{config: c, log: c.Log, now: time.Now}
 	s.metrics = newMetrics(c)
 	s.handler = s.routes()
+	s.door = listen.New(listen.Config{
+		Address: c.Listen, Words: words, Server: s.server, Connections: c.Connections, Retry: c.Retry, Log: c.Log,
+	})
 	return s
 }
 
@@ -104,104 +90,34 @@ func (s *Server) ObserveTick(seconds float64) { s.metrics.ticks.Observe(seconds)
 
 // Address is where the server listens now, with the port that was found where Listen asked for port 0; empty while it
 // does not listen.
-func (s *Server) Address() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.address
-}
+func (s *Server) Address() string { return s.door.Address() }
 
 // Warnings says in one sentence that nobody can read us, and what to do; it is empty while somebody can.
-func (s *Server) Warnings() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.problem == "" {
-		return nil
-	}
-	return []string{s.problem}
-}
+func (s *Server) Warnings() []string { return s.door.Warnings() }
 
 // Run serves until ctx ends, and then returns nil: what happens here is never a reason to end the watch. An address that
 // cannot be had is warned of once, and tried again until it can.
 func (s *Server) Run(ctx context.Context) error {
-	if s.config.Listen == "" {
-		<-ctx.Done()
-		return nil
-	}
-	for {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Listen)
-		if err == nil {
-			s.listening(l.Addr().String())
-			err = s.serve(ctx, netutil.LimitListener(l, s.config.Connections))
-		}
-		if ctx.Err() != nil {
-			s.setState("", "")
-			return nil
-		}
-		s.silent(err)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(s.config.Retry):
-		}
-	}
+	s.door.Run(ctx)
+	return nil
 }
 
-// serve serves on l until ctx ends or l fails; it closes l.
-func (s *Server) serve(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{
+// words are what is said of LISTEN.
+var words = listen.Words{
+	Setting: "WATCHDOG_LISTEN", Example: "127.0.0.1:9877 or 0.0.0.0:9877", Doing: "listening",
+	Others: "a second gpu-watchdog", Without: "but its page, /status, /metrics and health checks cannot be read",
+}
+
+func (s *Server) server() *http.Server {
+	return &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: s.config.Timeout,
 		ReadTimeout:       s.config.Timeout,
 		WriteTimeout:      s.config.Timeout,
 		IdleTimeout:       idleTimeouts * s.config.Timeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          standardLog(s.log),
+		ErrorLog:          listen.ErrorLog(s.log),
 		// OPTIONS * is a method like any other here: not allowed.
 		DisableGeneralOptionsHandler: true,
 	}
-	var failed error
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		failed = srv.Serve(l)
-	}()
-	select {
-	case <-ended:
-		_ = srv.Close() // the listener is gone; this lets go of its connections
-		return failed
-	case <-ctx.Done():
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-	defer cancel()
-	if err := srv.Shutdown(grace); err != nil {
-		s.log.Debug("requests cut off at the end", zap.Error(err))
-		_ = srv.Close()
-	}
-	<-ended
-	return nil
-}
-
-func (s *Server) listening(address string) {
-	s.setState(address, "")
-	s.log.Info("listening", zap.String("address", address))
-}
-
-// silent notes that nobody can read us; it warns when that begins, or when its cause changes.
-func (s *Server) silent(err error) {
-	problem := listenProblem(s.config.Listen, err)
-	if !s.setState("", problem) {
-		s.log.Debug("still not listening", zap.String("address", s.config.Listen))
-		return
-	}
-	s.log.Warn("not listening", zap.String("address", s.config.Listen), zap.String("problem", problem),
-		zap.Float64("retry_seconds", s.config.Retry.Seconds()), zap.Error(err))
-}
-
-// setState takes over where we listen and what is wrong, and says whether the latter is new.
-func (s *Server) setState(address, problem string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	changed := s.problem != problem
-	s.address, s.problem = address, problem
-	return changed
 }
