@@ -29,6 +29,7 @@ func Render(w io.Writer, s status.Status, o Options) error {
 	p.idle(s)
 	p.warnings(s)
 	p.reasons(s)
+	p.serving(s)
 	p.money(s)
 	p.target(s)
 	p.evidence(s)

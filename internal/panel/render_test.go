@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/serving"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/status"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
@@ -44,6 +45,9 @@ func rendered(t *testing.T, s status.Status, o Options) string {
 	return b.String()
 }
 
+// stuck is the longest alarm.
+const stuck = "for 1h5m0s requests have waited and nothing that the server counts has moved, though GPU or CPU are busy: if it answers nobody, it hangs, and should be restarted; this pod is not stopped for it"
+
 // panels are the states of a pod that a panel must tell apart.
 func panels(t *testing.T) map[string]status.Status {
 	busy := served(t, "full")
@@ -51,12 +55,15 @@ func panels(t *testing.T) map[string]status.Status {
 	busy.Reasons = []status.Reason{{Code: "requests_in_flight", Detail: "3 running, 0 waiting", Since: busy.Since}}
 	busy.Idle, busy.Threshold, busy.StopAt = watchdog.Known(0.0), watchdog.Maybe[float64]{}, status.Time{}
 	busy.Warnings, busy.LastStop = nil, nil
+	busy.Serving = bySpans()
 
 	warned := served(t, "full")
 	warned.Verdict, warned.Reason = watchdog.Known("warn"), watchdog.Known("warning")
 	warned.Reasons = []status.Reason{{Code: "warning", Since: watchdog.Known(warned.Now)}}
 	warned.Idle, warned.StopAt = watchdog.Known(1900.0), watchdog.Known(warned.Now.Add(80*time.Second))
 	warned.DryRun = watchdog.Known(true)
+	warned.Serving = nothing()
+	warned.Warnings = append(warned.Warnings, stuck)
 
 	unproven := served(t, "full")
 	unproven.Verdict, unproven.Reason = watchdog.Known("hold"), watchdog.Known("stop_unproven")
@@ -65,6 +72,7 @@ func panels(t *testing.T) map[string]status.Status {
 	unproven.Armed, unproven.Target = watchdog.Known(false), status.Target{Detail: watchdog.Known("STOP is not set, and this is no RunPod pod")}
 	unproven.Sources.GPU = []status.GPU{{State: "absent"}}
 	unproven.LastStop.Proof = watchdog.Known("unproven")
+	unproven.Serving = overloaded()
 
 	return map[string]status.Status{
 		"full": served(t, "full"), "before": served(t, "before"), "empty": served(t, "empty"),
@@ -128,7 +136,9 @@ func TestPanelColour(t *testing.T) {
 
 // What is unknown is said to be unknown: with everything null there is no figure at all behind the names.
 func TestPanelSaysUnknown(t *testing.T) {
-	got := rendered(t, served(t, "before"), Options{})
+	s := served(t, "before")
+	s.Serving, s.Money.USDPerMillionTokens = serving.Summary{}, watchdog.Maybe[float64]{} // the server's file tells of requests all the same
+	got := rendered(t, s, Options{})
 	_, below, _ := strings.Cut(got, "activity")
 	if digits := regexp.MustCompile(`[0-9]`).FindString(below); digits != "" {
 		t.Errorf("a figure comes from nowhere: %q in\n%s", digits, got)
@@ -149,6 +159,7 @@ func TestPanelIsSafeForTerminals(t *testing.T) {
 	s.Reasons = []status.Reason{{Code: evil, Detail: evil}}
 	s.Holds = []status.Hold{{By: bad, Why: bad}}
 	s.Money.PriceSource = bad
+	s.Serving.Source = bad
 	s.Sources.VLLM = []status.Server{{URL: evil, State: evil, Version: bad}}
 	s.Sources.GPU = []status.GPU{{UUID: bad, Name: bad, State: evil}}
 	s.Sources.Sockets.State, s.Sources.Sockets.LastPeer, s.Sources.Host.State = bad, bad, bad
