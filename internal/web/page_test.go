@@ -53,8 +53,10 @@ func TestPageReadsWhatStatusSays(t *testing.T) {
 	sources, _ := document["sources"].(map[string]any)
 	money, _ := document["money"].(map[string]any)
 	target, _ := document["target"].(map[string]any)
-	for object, fields := range map[string]map[string]any{"s": document, "l": last, "src": sources, "m": money, "t": target} {
-		reads := regexp.MustCompile(`[^\w.]`+object+`\.([a-z_]+)`).FindAllStringSubmatch(pageScript, -1)
+	serving, _ := document["serving"].(map[string]any)
+	ttft, _ := serving["ttft_seconds"].(map[string]any)
+	for object, fields := range map[string]map[string]any{"s": document, "l": last, "src": sources, "m": money, "t": target, "w": serving, "f": ttft} {
+		reads := regexp.MustCompile(`[^\w.]`+object+`\.([a-z_][a-z_0-9]*)`).FindAllStringSubmatch(pageScript, -1)
 		if len(reads) == 0 {
 			t.Errorf("the script reads nothing of %q", object)
 		}

@@ -25,6 +25,26 @@ const percent = (v) => `${Math.round(v * 10) / 10} %`;
 const clock = (t) => new Date(t).toLocaleTimeString();
 const ago = (t, now) => `${span((Date.parse(now) - Date.parse(t)) / 1000)} ago`;
 
+// Numbers as the panel in the terminal writes them: two or three digits, and bounds that are rounded away from the truth between them.
+function decimals(v) {
+  const a = Math.abs(v);
+  return a >= 100 || a < 1e-8 ? 0 : a >= 10 ? 1 : a >= 0.1 ? 2 : 1 - Math.floor(Math.log10(a));
+}
+const figure = (v) => v.toFixed(decimals(v));
+function rounded(v, digits, round) {
+  const scaled = v * 10 ** digits, nearest = Math.round(scaled);
+  return ((Math.abs(scaled - nearest) < 1e-6 ? nearest : round(scaled)) / 10 ** digits).toFixed(digits);
+}
+function between(low, high, unit) {
+  if (low === null) return or(null);
+  if (high === null) return `${rounded(low, decimals(low), Math.floor)} ${unit} or more`;
+  if (low <= 0) return `0–${Number(rounded(high, decimals(high), Math.ceil))} ${unit}`;
+  const digits = Math.max(decimals(high), Math.min(decimals(low), decimals(high) + 1));
+  let from = rounded(low, digits, Math.floor), to = rounded(high, digits, Math.ceil);
+  while (from.includes(".") && from.endsWith("0") && to.endsWith("0")) [from, to] = [from, to].map((text) => text.slice(0, -1).replace(/\.$/, ""));
+  return from === to ? `${from} ${unit}` : `${from}–${to} ${unit}`;
+}
+
 function card(title, body, className = "") {
   return el("section", `card ${className}`, el("h2", "", title), body);
 }
@@ -67,6 +87,35 @@ function money(s) {
   );
 }
 
+const tellers = { spans: "vLLM's spans", rows: "posted rows", histograms: "vLLM's histograms (bounds)" };
+
+function lately(seconds) {
+  if (seconds === null) return "lately";
+  return seconds < 90 ? `in the last ${Math.round(seconds)} seconds` : `in the last ${Math.round(seconds / 60)} minutes`;
+}
+
+function served(s) {
+  const w = s.serving, f = w.ttft_seconds, m = s.money, guessed = w.source === "histograms", rows = [];
+  if (w.source === null) {
+    rows.push(["requests", or(null), el("span", "dim", ": no server's histograms were read lately, and no rows came in")]);
+  } else if (w.requests === 0 && !w.output_tokens_per_second && f.p95_low === null) {
+    rows.push(["requests", `no requests ${lately(w.window_seconds)}`]);
+  } else {
+    const rate = w.serving_tokens_per_second === null ? "" : ` (${figure(w.serving_tokens_per_second)} while serving`;
+    const kept = w.sla_rate_met === null ? "" : w.sla_rate_met ? ", as WATCHDOG_SLA_TPS promises" : ", less than WATCHDOG_SLA_TPS promises";
+    const share = w.sla_percent === null ? between(w.sla_percent_low, w.sla_percent_high, "%") : `${rounded(w.sla_percent, decimals(w.sla_percent), Math.floor)} %`;
+    rows.push(
+      ["requests", or(w.requests, (n) => n.toFixed(0)), ` finished ${lately(w.window_seconds)}`, el("span", "dim", `, by ${tellers[w.source] ?? w.source}`)],
+      ["TTFT", "p50 ", or(f.p50, (v) => `${guessed ? "about " : ""}${figure(v)} s`), ", p95 ", guessed || f.p95 === null ? between(f.p95_low, f.p95_high, "s") : `${figure(f.p95)} s`],
+      ["SLA", share, el("span", "dim", " of first tokens within WATCHDOG_SLA_TTFT")],
+      ["goodput", w.goodput_requests_per_second === null ? between(w.goodput_requests_per_second_low, w.goodput_requests_per_second_high, "requests/s") : `${figure(w.goodput_requests_per_second)} requests/s`],
+      ["output", or(w.output_tokens_per_second, (v) => `${figure(v)} tokens/s`), el("span", "dim", rate && `${rate}${kept})`)],
+    );
+  }
+  if (m.usd_per_million_tokens_24h !== null) rows.push(["token price", usd(m.usd_per_million_tokens_24h), el("span", "dim", " for a million output tokens, over the last day")]);
+  return facts(...rows);
+}
+
 function target(s) {
   const t = s.target, detail = t.detail ? el("span", "dim", ` ${t.detail}`) : null;
   const rows = t.kind === null ? [["stops", el("span", "dim", s.armed === null ? "unknown" : "nothing"), detail]]
@@ -101,7 +150,7 @@ function show(s) {
   const cards = [];
   if (s.warnings.length) cards.push(card("Warnings", el("ul", "", ...s.warnings.map((w) => el("li", "", w))), "wide warn"));
   if (s.reasons.length) cards.push(card("Why", reasons(s), "wide"));
-  cards.push(card("Money", money(s)), card("Target", target(s)));
+  cards.push(card("Serving", served(s), "wide"), card("Money", money(s)), card("Target", target(s)));
   if (s.last_stop) cards.push(card("Last stop", lastStop(s)));
   cards.push(card("Evidence", sources(s), "wide"));
   at("cards").replaceChildren(...cards);
