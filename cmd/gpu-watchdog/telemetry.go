@@ -40,7 +40,7 @@ func keepTelemetry(cfg config.Config, folder, startID string, log *zap.Logger) *
 	t := &telemetry{
 		store: store.Open(store.Config{Path: path, Log: log, Run: store.Run{
 			Version: version, Name: cfg.Name, StartID: startID, Config: cfg.Hash(), Settings: settingsOf(cfg)}}),
-		live: serving.NewLive(slaOf(cfg)),
+		live: serving.NewLive(slaOf(cfg), time.Now()),
 	}
 	t.rows = ingest.New(ingest.Config{Listen: string(cfg.IngestListen), Sink: t, Log: log})
 	return t

@@ -47,7 +47,7 @@ func TestHistogramsAreReadWhenTheyMayHaveMoved(t *testing.T) {
 	}
 	defer client.Close()
 	now := time.Now()
-	live := serving.NewLive(serving.SLA{TTFT: 2 * time.Second})
+	live := serving.NewLive(serving.SLA{TTFT: 2 * time.Second}, time.Now())
 	source := &servedSource{Client: client, url: s.URL, live: live, now: func() time.Time { return now }}
 	look := func(times int) {
 		t.Helper()

@@ -26,9 +26,9 @@ type Live struct {
 	totals  totals
 }
 
-// NewLive makes one that has seen nothing.
-func NewLive(s SLA) *Live {
-	return &Live{sla: s, tracker: NewTracker(Now, Day), recent: newRecent(recentRows), totals: newTotals(s)}
+// NewLive makes one that has seen nothing. Rows come in since began; what was before is unknown, not idle.
+func NewLive(s SLA, began time.Time) *Live {
+	return &Live{sla: s, tracker: NewTracker(Now, Day), recent: newRecent(recentRows, began), totals: newTotals(s)}
 }
 
 // Read takes a reading of a server, as Tracker.Read does.

@@ -17,7 +17,7 @@ import (
 )
 
 func TestSummaryOfRows(t *testing.T) {
-	live := NewLive(sla)
+	live := NewLive(sla, after(-3600))
 	live.Rows([]ingest.Request{row(10), row(20, ttft(3)), row(30, aborted)})
 	got := live.Summary(after(40))
 	want := Summary{
@@ -55,7 +55,7 @@ func TestSummaryAsJSON(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 	// The highest bound is infinite, which JSON cannot say.
-	live := NewLive(sla)
+	live := NewLive(sla, after(-3600))
 	for i, n := range []float64{5, 9} {
 		page := reading(n)
 		h := &page.Engines[0].Histograms[vllm.TTFT]
@@ -81,6 +81,7 @@ func TestBetter(t *testing.T) {
 		return Summary{Source: watchdog.Known(FromHistograms), Requests: known(n), WindowSeconds: known(300)}
 	}
 	short := Summary{Source: watchdog.Known(FromSpans), Requests: known(50), WindowSeconds: known(30)}
+	young := Summary{Source: watchdog.Known(FromHistograms), Requests: known(100), WindowSeconds: known(60)}
 	for _, c := range []struct {
 		name        string
 		rows, pages Summary
@@ -95,6 +96,8 @@ func TestBetter(t *testing.T) {
 		{"one of few is under way", rows(1), pages(2), FromSpans},
 		{"rows of a shorter time", short, pages(500), FromSpans},
 		{"rows of a server that is not read", rows(100), pages(0), FromSpans},
+		{"the server came up a minute ago", rows(100), young, FromSpans},
+		{"the server came up a minute ago, and spans are sampled", rows(60), young, FromHistograms},
 	} {
 		if got := Better(c.rows, c.pages); got.Source.Value != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got.Source.Value, c.want)
@@ -102,9 +105,22 @@ func TestBetter(t *testing.T) {
 	}
 }
 
+// A watchdog that has begun a minute ago knows of a minute: the requests before it are no idle time.
+func TestSummaryKnowsNothingOfTheTimeBeforeItBegan(t *testing.T) {
+	live := NewLive(sla, after(0))
+	live.Rows([]ingest.Request{row(-10), row(10), row(50)})
+	got := live.Summary(after(60))
+	if got.WindowSeconds != known(60) || got.Requests != known(2) || got.OutputTokensPerSecond != known(2*17./60) {
+		t.Errorf("after a minute %+v", got)
+	}
+	if got := live.Summary(after(301)); got.WindowSeconds != known(300) || got.Requests != known(2) {
+		t.Errorf("after five %+v", got)
+	}
+}
+
 // Spans come late, out of order and twice; the window holds each once, and says how far back it is whole.
 func TestRecentRows(t *testing.T) {
-	r := newRecent(100)
+	r := newRecent(100, after(-3600))
 	for i := range 80 {
 		if !r.add(row(float64(80 - i))) {
 			t.Fatalf("row %d is taken for another", i)
@@ -114,6 +130,9 @@ func TestRecentRows(t *testing.T) {
 		if r.add(row(float64(i + 1))) {
 			t.Fatalf("row %d came twice and counts twice", i)
 		}
+	}
+	if got := newRecent(100, after(-20)).since(Now, after(100)); !got.Equal(after(-20)) {
+		t.Errorf("it is whole since %v, before it began", got)
 	}
 	if got := r.since(Now, after(100)); !got.Equal(after(100 - 300)) {
 		t.Errorf("nothing was lost, yet it is whole only since %v", got)
@@ -136,7 +155,7 @@ func TestRecentRows(t *testing.T) {
 }
 
 func TestTotals(t *testing.T) {
-	live := NewLive(SLA{TTFT: 1300 * time.Millisecond})
+	live := NewLive(SLA{TTFT: 1300 * time.Millisecond}, after(-3600))
 	live.Rows([]ingest.Request{row(1), row(2, ttft(1.2999)), row(3, ttft(1.3001)), row(4, withoutTTFT), row(5, aborted), row(5, aborted), row(6, ttft(900))})
 	got := live.Totals()
 	if got.Graded != [3]uint64{Undecided: 2, Met: 2, Missed: 2} {
@@ -157,7 +176,7 @@ func TestTotals(t *testing.T) {
 	if below < 4 {
 		t.Errorf("%d bounds lie below 10 ms", below)
 	}
-	if n := len(NewLive(SLA{TTFT: time.Second}).Totals().TTFT.Buckets); n != len(ttftBounds) {
+	if n := len(NewLive(SLA{TTFT: time.Second}, after(-3600)).Totals().TTFT.Buckets); n != len(ttftBounds) {
 		t.Errorf("an SLA at a bound makes %d of %d", n, len(ttftBounds))
 	}
 	if !slices.IsSorted(ttftBounds) || !slices.IsSorted(perTokenBounds) {
@@ -167,7 +186,7 @@ func TestTotals(t *testing.T) {
 
 // Readers and writers at once, for the race detector; the sums come out.
 func TestLiveAtOnce(t *testing.T) {
-	live := NewLive(sla)
+	live := NewLive(sla, after(-3600))
 	var all sync.WaitGroup
 	for w := range 4 {
 		all.Go(func() {
@@ -189,7 +208,7 @@ func TestLiveAtOnce(t *testing.T) {
 }
 
 func BenchmarkSummary(b *testing.B) {
-	live := NewLive(sla)
+	live := NewLive(sla, after(-3600))
 	for i := range recentRows + 100 {
 		live.Rows([]ingest.Request{row(float64(i) / 100)})
 	}

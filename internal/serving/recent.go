@@ -16,7 +16,7 @@ type recent struct {
 	most int
 	rows []brief
 	next int
-	// lost is the latest end of a row that made room for another.
+	// lost is until when rows may be missing: until rows could come at all, or the latest end of one that made room for another.
 	lost int64
 	keys map[uint64]struct{}
 	seed maphash.Seed
@@ -33,8 +33,8 @@ type brief struct {
 	posted      bool
 }
 
-func newRecent(most int) *recent {
-	return &recent{most: most, lost: math.MinInt64, keys: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
+func newRecent(most int, began time.Time) *recent {
+	return &recent{most: most, lost: began.UnixNano(), keys: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
 }
 
 // add takes a row, and says whether it is new among those that are kept.
@@ -63,7 +63,7 @@ func (r *recent) add(row ingest.Request) bool {
 // since is when the time begins, within the last span, that is known wholly.
 func (r *recent) since(span time.Duration, now time.Time) time.Time {
 	from := now.Add(-span)
-	if lost := time.Unix(0, r.lost); r.lost != math.MinInt64 && lost.After(from) {
+	if lost := time.Unix(0, r.lost); lost.After(from) {
 		return lost
 	}
 	return from

@@ -108,7 +108,9 @@ func Better(rows, histograms Summary) Summary {
 	if !rows.Source.Known {
 		return histograms
 	}
-	counted := histograms.Requests.Value * per(rows.WindowSeconds.Value, histograms.WindowSeconds.Value).Value
+	// The servers may have been observed for a part of the rows' time alone, in which they did all that they counted.
+	share := min(1, per(rows.WindowSeconds.Value, histograms.WindowSeconds.Value).Value)
+	counted := histograms.Requests.Value * share
 	if rows.Requests.Value < rowsEnough*counted-1 {
 		return histograms
 	}
