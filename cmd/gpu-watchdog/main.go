@@ -38,7 +38,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongUse{err} })
-	root.AddCommand(newRun(), newDemo(), newStatus(), newEnv(), newVersion(), newBench())
+	root.AddCommand(newRun(), newDemo(), newStatus(), newEnv(), newVersion(), newBench(), newReport())
 	return root
 }
 

@@ -204,10 +204,10 @@ func (d *drawing) rule() {
 	d.words("rule", right+8, y+13, "start", d.c.Rule.Written)
 }
 
-// line draws each stretch of known values; one value alone becomes a point.
+// line draws each stretch of known values; one value alone becomes a dot.
 func (d *drawing) line(l Line) {
 	n := min(len(l.Values), d.c.Steps)
-	var path, area strings.Builder
+	var path, area, dots strings.Builder
 	for from := 0; from < n; from++ {
 		if !drawn(l.Values[from]) {
 			continue
@@ -224,7 +224,7 @@ func (d *drawing) line(l Line) {
 			area.WriteString("L" + at)
 		}
 		if to == from+1 {
-			path.WriteString("h0")
+			dots.WriteString("M" + number(d.x(from)) + " " + number(d.y(l.Values[from].Value)) + "h0")
 		}
 		area.WriteString("H" + number(d.x(to-1)+d.step/2) + "V" + number(bottom) + "Z")
 		from = to
@@ -241,6 +241,9 @@ func (d *drawing) line(l Line) {
 		class = "line dashed "
 	}
 	d.text(`<path class="`, class, tone, `" d="`, path.String(), "\"/>\n")
+	if dots.Len() > 0 {
+		d.text(`<path class="dot `, tone, `" d="`, dots.String(), "\"/>\n")
+	}
 }
 
 // number writes a coordinate to the tenth.
