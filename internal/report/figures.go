@@ -22,7 +22,7 @@ type Figures struct {
 	// Open: the day is not over yet.
 	Open bool
 
-	// Requests have a row each. Unknown where nobody looked on, and where the server served and no row came.
+	// Requests have a row each. Without rows they are 0 where the server counted nothing or all was quiet, else unknown.
 	Requests watchdog.Maybe[int64]
 	// Met and Missed are by the SLA, Undecided those without a known TTFT. Unknown as a whole where none could be graded.
 	Met, Missed, Undecided, Aborted watchdog.Maybe[int64]
@@ -79,7 +79,7 @@ func ofDay(d store.Day, generated watchdog.Maybe[float64]) Figures {
 		f.ThroughputTPS = per(generated.Value, watched)
 	case d.ServerTokens.Known && d.ServerTokens.Value > 0:
 		// The server worked, and nothing tells how much of it was output.
-	case d.Watched > 0:
+	case d.ServerTokens.Known || d.Quiet > 0 && d.Busy == 0: // else there may have been requests that nobody counted
 		f.none(watched)
 	}
 	if f.SpentUSD.Known && f.Tokens.Known {

@@ -32,6 +32,8 @@ func oddDays(t *testing.T) *telemetry {
 	}
 	as := func(*ingest.Request) {}
 
+	// 2: nobody could be asked what went on.
+	p.look(look{end: at(2, 10), elapsed: 10 * time.Minute, activity: watchdog.Unknown, generated: -1, usdPerHour: 2})
 	// 3: quiet, and 20 h of it.
 	p.look(look{end: at(3, 20), elapsed: 20 * time.Hour, activity: watchdog.Quiet, usdPerHour: 2})
 	// 4: the servers counted 10,000 tokens, 3,000 of them output, and no row came.
@@ -78,10 +80,13 @@ func TestUnknownIsNeverZero(t *testing.T) {
 		got[line["date"]] = line
 		dates = append(dates, line["date"])
 	}
-	if want := []string{"2026-03-09", "2026-03-08", "2026-03-06", "2026-03-05", "2026-03-04", "2026-03-03", "total"}; !slices.Equal(dates, want) {
+	if want := []string{"2026-03-09", "2026-03-08", "2026-03-06", "2026-03-05", "2026-03-04", "2026-03-03", "2026-03-02", "total"}; !slices.Equal(dates, want) {
 		t.Fatalf("lines for %v, want %v", dates, want)
 	}
 	for _, f := range []figure{
+		// Watched, and nothing seen: that is not 0.
+		{"2026-03-02", "total_requests", ""}, {"2026-03-02", "goodput_rps", ""}, {"2026-03-02", "throughput_tps", ""}, {"2026-03-02", "watched_seconds", "600"},
+		{"2026-03-02", "idle_percent", "0"}, {"2026-03-02", "total_tokens", ""}, {"2026-03-02", "source", ""},
 		// Watched and nothing asked: that is 0, and no share of anything.
 		{"2026-03-03", "total_requests", "0"}, {"2026-03-03", "goodput_rps", "0"}, {"2026-03-03", "throughput_tps", "0"}, {"2026-03-03", "sla_compliance_rate", ""},
 		{"2026-03-03", "sla_percent", ""}, {"2026-03-03", "ttft_p95_ms", ""}, {"2026-03-03", "avg_tps", ""}, {"2026-03-03", "spent_usd", "40"},
@@ -105,8 +110,8 @@ func TestUnknownIsNeverZero(t *testing.T) {
 		// All together: a rate over the time of those days that have it, money over the tokens that it bought.
 		{"total", "total_requests", "6"}, {"total", "sla_met_requests", "3"}, {"total", "total_tokens", "3500"}, {"total", "open", "true"},
 		{"total", "goodput_rps", fmt.Sprint(2 / (72000 + 3600 + 1000.))}, {"total", "throughput_tps", fmt.Sprint((3000 + 100 + 100 + 100) / (72000 + 7200 + 3600 + 3600 + 1000.))},
-		{"total", "spent_usd", "48"}, {"total", "usd_per_million_tokens", fmt.Sprint(1e6 * 48 / 3200.)}, {"total", "sla_percent", "75"},
-		{"total", "watched_seconds", "87400"}, {"total", "source", "spans+rows+counters"},
+		{"total", "spent_usd", fmt.Sprint(48 + 1./3)}, {"total", "usd_per_million_tokens", fmt.Sprint(1e6 * 48 / 3200.)}, {"total", "sla_percent", "75"},
+		{"total", "watched_seconds", "88000"}, {"total", "source", "spans+rows+counters"},
 	} {
 		line, ok := got[f.date][f.column]
 		if !ok {

@@ -23,8 +23,9 @@ type plot struct {
 
 // timeline is the steps of a report, each with its point where anything was recorded in it.
 type timeline struct {
-	step   time.Duration
 	points []*store.Point
+	// asked: it is known how much was asked, be it nothing.
+	asked bool
 }
 
 // timelineOf puts points in their places. It ends with the step that holds now: the rest of today is not unseen, it is not yet.
@@ -33,7 +34,7 @@ func timelineOf(r *Report, points []store.Point, step time.Duration) timeline {
 	if now := r.Now.UTC(); now.After(r.First) && now.Before(end) {
 		end = now
 	}
-	t := timeline{step: step, points: make([]*store.Point, (end.Sub(r.First)+step-1)/step)}
+	t := timeline{asked: r.Total.Requests.Known, points: make([]*store.Point, (end.Sub(r.First)+step-1)/step)}
 	for i := range points {
 		if n := int(points[i].At.Sub(r.First) / step); n >= 0 && n < len(t.points) {
 			t.points[n] = &points[i]
@@ -73,11 +74,11 @@ func (t timeline) unseen() []bool {
 }
 
 // graded is a figure of the SLA, unknown for a step whose requests could not be graded.
-func graded(n int64, p *store.Point) watchdog.Maybe[float64] {
+func (t timeline) graded(n int64, p *store.Point) watchdog.Maybe[float64] {
 	if p.Requests > 0 && p.Undecided == p.Requests {
 		return watchdog.Maybe[float64]{}
 	}
-	return rowsRate(p, n)
+	return t.rate(n, p)
 }
 
 // plots are the six of a report. Where nothing but the servers' counters tells of tokens, their rate stands for the rows'.
@@ -99,8 +100,8 @@ func plots(r *Report, points []store.Point, step time.Duration) []plot {
 	ttft.chart.Rule = &chart.Rule{Value: r.SLATTFT.Seconds(), Name: "SLA", Written: seconds0(r.SLATTFT)}
 	tps := with("TPS", "output tokens, per second watched", "tokens/s", t.tokens(r)...)
 	goodput := with("Goodput", "requests, per second watched", "requests/s",
-		line("all", toneWhole, chart.Solid, func(p *store.Point) watchdog.Maybe[float64] { return rowsRate(p, p.Requests) }),
-		line("within the SLA", toneGood, chart.Filled, func(p *store.Point) watchdog.Maybe[float64] { return graded(p.Met, p) }))
+		line("all", toneWhole, chart.Solid, func(p *store.Point) watchdog.Maybe[float64] { return t.rate(p.Requests, p) }),
+		line("within the SLA", toneGood, chart.Filled, func(p *store.Point) watchdog.Maybe[float64] { return t.graded(p.Met, p) }))
 	gpu := with("GPU utilisation", "of all devices", "percent",
 		line("highest sample", toneWorse, chart.Dashed, func(p *store.Point) watchdog.Maybe[float64] { return p.GPUPercentMax }),
 		line("mean", toneGood, chart.Filled, func(p *store.Point) watchdog.Maybe[float64] { return p.GPUPercentMean }))
@@ -117,8 +118,8 @@ func plots(r *Report, points []store.Point, step time.Duration) []plot {
 
 // tokens are the lines of the rate of tokens: of rows, and of the servers' own counters where rows do not tell nearly all.
 func (t timeline) tokens(r *Report) []chart.Line {
-	ofRows := chart.Line{Name: "all", Tone: toneWhole, Values: t.values(func(p *store.Point) watchdog.Maybe[float64] { return rowsRate(p, p.OutputTokens) })}
-	good := chart.Line{Name: "within the SLA", Tone: toneGood, Style: chart.Filled, Values: t.values(func(p *store.Point) watchdog.Maybe[float64] { return graded(p.MetTokens, p) })}
+	ofRows := chart.Line{Name: "all", Tone: toneWhole, Values: t.values(func(p *store.Point) watchdog.Maybe[float64] { return t.rate(p.OutputTokens, p) })}
+	good := chart.Line{Name: "within the SLA", Tone: toneGood, Style: chart.Filled, Values: t.values(func(p *store.Point) watchdog.Maybe[float64] { return t.graded(p.MetTokens, p) })}
 	counted := chart.Line{Name: "counted by the servers", Tone: toneWorse, Style: chart.Dashed, Values: t.values(func(p *store.Point) watchdog.Maybe[float64] {
 		if !p.GeneratedTokens.Known {
 			return watchdog.Maybe[float64]{}
@@ -134,9 +135,10 @@ func (t timeline) tokens(r *Report) []chart.Line {
 	return []chart.Line{ofRows, good}
 }
 
-// rowsRate is a number of a step, out of rows, for each second in which the watchdog looked on; unknown for a step in which the servers worked and no row tells of it.
-func rowsRate(p *store.Point, n int64) watchdog.Maybe[float64] {
-	if p.Requests == 0 && p.GeneratedTokens.Value > 0 {
+// rate is a number out of rows for each second in which the watchdog looked on. It is unknown for a step in which the servers
+// worked and no row tells of it.
+func (t timeline) rate(n int64, p *store.Point) watchdog.Maybe[float64] {
+	if p.Requests == 0 && (p.GeneratedTokens.Value > 0 || !t.asked) {
 		return watchdog.Maybe[float64]{}
 	}
 	return per(float64(n), p.Watched.Seconds())
