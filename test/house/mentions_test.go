@@ -54,13 +54,13 @@ func TestVariablesThatAreShownExist(t *testing.T) {
 }
 
 // command finds what follows the program's name where it is called: in code, not in prose.
-var command = regexp.MustCompile("(?m)(?:^|[`/ ])gpu-watchdog ([a-z]+)((?: --?[a-z][a-z-]*)*)(?: *(?:`|$| *#))")
+var command = regexp.MustCompile("(?m)(?:^|[`/ ])gpu-watchdog ((?:bench )?[a-z]+)((?: --?[a-z][a-z-]*)*)(?: *(?:`|$| *#))")
 
 func TestCommandsThatAreShownExist(t *testing.T) {
 	helps := map[string]string{}
-	for _, name := range []string{"run", "demo", "status", "env", "version"} {
-		out, err := exec.Command(binary(t), name, "--help").CombinedOutput()
-		if err != nil {
+	for _, name := range []string{"run", "demo", "status", "report", "bench batching", "bench kvcache", "bench coldstart", "env", "version"} {
+		out, err := exec.Command(binary(t), append(strings.Fields(name), "--help")...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "gpu-watchdog "+name) {
 			t.Fatalf("gpu-watchdog %s --help: %v\n%s", name, err, out)
 		}
 		helps[name] = string(out)
