@@ -37,6 +37,8 @@ type fakeVLLM struct {
 	most int
 	// lingers says which requests stay at their end until the page was read twice more.
 	lingers func(n int64) bool
+	// forgets shows an empty cache whatever it holds.
+	forgets bool
 	// before is called with each request.
 	before func(n int64)
 
@@ -48,6 +50,9 @@ type fakeVLLM struct {
 }
 
 func (f *fakeVLLM) hold(tokens int) {
+	if f.forgets {
+		return
+	}
 	f.mu.Lock()
 	f.holding = tokens
 	f.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"os"
@@ -125,24 +126,16 @@ func blocksInUse(engine vllm.ServedEngine) watchdog.Maybe[float64] {
 	return watchdog.Known(engine.KVUsage.Value * (engine.KVBlocks.Value - 1))
 }
 
-// probe asks once for each length, and looks at the KV cache and the GPUs' memory meanwhile. Looking costs the server some
+// probe asks for each length, and looks at the KV cache and the GPUs' memory meanwhile. Looking costs the server some
 // milliseconds each time, so these requests are not among the measured ones.
 func (e *experiment) probe(ctx context.Context) error {
 	if e.GPUMemory != nil {
 		e.report.GPUMemoryBefore = e.GPUMemory(ctx)
 	}
 	for _, length := range e.Lengths {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		watching, stop := context.WithCancel(ctx)
-		seen := make(chan peak)
-		go func() { seen <- e.watch(watching) }()
-		s := e.one(ctx, length, 0)
-		stop()
-		p := <-seen
-		if s.Error != "" {
-			return fmt.Errorf("%d tokens: %w", length, s.failure())
+		p, err := e.probeLength(ctx, length)
+		if err != nil {
+			return err
 		}
 		e.report.peaks = append(e.report.peaks, p)
 		e.tick()
@@ -150,19 +143,55 @@ func (e *experiment) probe(ctx context.Context) error {
 	return nil
 }
 
-// peak is the most that was seen during one request.
-type peak struct {
-	blocks, gpuMemory watchdog.Maybe[float64]
-	looks             int
+// probesMost is how often a length is probed until its blocks are seen: on a busy machine a look may come too late.
+const probesMost = 3
+
+func (e *experiment) probeLength(ctx context.Context, length int) (p peak, err error) {
+	needed := blocksNeeded(e.report.PromptTokens, length, e.report.Cache)
+	for range probesMost {
+		if ctx.Err() != nil {
+			return p, context.Cause(ctx)
+		}
+		stop, seen := make(chan struct{}), make(chan peak)
+		go func() { seen <- e.watch(ctx, stop) }()
+		s := e.one(ctx, length, 0)
+		close(stop)
+		now := <-seen
+		if s.Error != "" {
+			return p, fmt.Errorf("%d tokens: %w", length, s.failure())
+		}
+		p = peak{larger(p.blocks, now.blocks), needed, larger(p.gpuMemory, now.gpuMemory), p.looks + now.looks}
+		if !needed.Known || math.Round(p.blocks.Value) >= needed.Value {
+			break
+		}
+	}
+	if needed.Known && math.Round(p.blocks.Value) < needed.Value {
+		e.note("of the %.0f blocks that %d output tokens need, no more than %.0f were seen in use, in %d looks", needed.Value, length, p.blocks.Value, p.looks)
+	}
+	return p, nil
 }
 
-// watch looks until ctx ends.
-func (e *experiment) watch(ctx context.Context) (p peak) {
+// blocksNeeded is how many blocks hold the prompt and the output, of which the last token is made and not kept.
+func blocksNeeded(promptTokens, outputTokens int, c *Cache) watchdog.Maybe[float64] {
+	if c == nil || !c.BlockTokens.Known || !c.Blocks.Known || promptTokens < 1 {
+		return watchdog.Maybe[float64]{}
+	}
+	return watchdog.Known(math.Ceil(float64(promptTokens+outputTokens-1) / c.BlockTokens.Value))
+}
+
+// peak is the most that was seen during one request.
+type peak struct {
+	blocks, needed, gpuMemory watchdog.Maybe[float64]
+	looks                     int
+}
+
+// watch looks until stop is closed; a look that is under way then may still have seen the end of the request.
+func (e *experiment) watch(ctx context.Context, stop <-chan struct{}) (p peak) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-stop:
 			return p
 		case <-ticker.C:
 		}

@@ -49,6 +49,8 @@ type Length struct {
 	// KVBlocks and KVBytes are the most of the KV cache that was seen in use by one request of this length.
 	KVBlocks watchdog.Maybe[float64] `json:"kv_blocks_peak"`
 	KVBytes  watchdog.Maybe[float64] `json:"kv_bytes_peak"`
+	// KVNeeded is how many blocks hold its prompt and its output, by the size of a block.
+	KVNeeded watchdog.Maybe[float64] `json:"kv_blocks_needed"`
 	// GPUMemory is the most that NVML said was in use meanwhile, in bytes over all GPUs. It does not move with the length:
 	// vLLM takes the memory of the whole cache when it starts.
 	GPUMemory watchdog.Maybe[float64] `json:"gpu_memory_peak_bytes"`
@@ -99,7 +101,7 @@ func (r *Report) conclude(lengths []int, tolerance float64) {
 }
 
 func (l *Length) take(p peak, c *Cache) {
-	l.GPUMemory = p.gpuMemory
+	l.GPUMemory, l.KVNeeded = p.gpuMemory, p.needed
 	if !p.blocks.Known || p.blocks.Value <= 0 {
 		return // too short a request for a look
 	}

@@ -58,6 +58,9 @@ func TestSeedSection3_1KVCacheTable(t *testing.T) {
 		if all := math.Ceil(float64(promptTokens+want) / blockTokens); l.KVBlocks != watchdog.Known(all) {
 			t.Errorf("%d tokens take %v blocks, not %v", want, l.KVBlocks, all)
 		}
+		if l.KVNeeded != watchdog.Known(math.Ceil(float64(promptTokens+want-1)/blockTokens)) {
+			t.Errorf("%d tokens need %v blocks", want, l.KVNeeded)
+		}
 		if l.KVBytes.Value != l.KVBlocks.Value*blockBytes || l.GPUMemory.Value != memory {
 			t.Errorf("%d tokens take %v bytes in %v blocks, beside %v", want, l.KVBytes, l.KVBlocks, l.GPUMemory)
 		}
@@ -83,7 +86,7 @@ func TestSeedSection3_1KVCacheTable(t *testing.T) {
 // A server whose time for each token grows with the length by a known slope, far beyond the noise, is found out.
 func TestGrowthIsFound(t *testing.T) {
 	const intercept, slope = 1.0, .05 // ms, ms for each token
-	f := &fakeVLLM{silent: true, tpot: func(n int) time.Duration {
+	f := &fakeVLLM{silent: true, lingers: func(n int64) bool { return n >= 2 && n <= 4 }, tpot: func(n int) time.Duration {
 		return time.Duration((intercept + slope*float64(n)) * float64(time.Millisecond))
 	}}
 	r, err := Run(t.Context(), Config{Client: f.serve(t), Prompt: "p", Lengths: []int{16, 32, 64}, Repeats: 3, WarmUps: 1, Tolerance: 15})
@@ -122,7 +125,7 @@ func TestWrongLengthIsNoSample(t *testing.T) {
 
 // What fails in the midst of it is counted apart; three failures in a row end it, with what there is.
 func TestFailuresEndItWithWhatThereIs(t *testing.T) {
-	f := &fakeVLLM{tpot: flat(0)}
+	f := &fakeVLLM{tpot: flat(0), lingers: func(n int64) bool { return n == 2 || n == 3 }}
 	f.before = func(n int64) {
 		// One warm-up and two looks come before. The fifth measured request fails, and from the eighth on all do.
 		if n == 8 || n >= 11 {
@@ -149,7 +152,7 @@ func TestFailuresEndItWithWhatThereIs(t *testing.T) {
 
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	f := &fakeVLLM{tpot: flat(0)}
+	f := &fakeVLLM{tpot: flat(0), lingers: func(n int64) bool { return n == 2 || n == 3 }}
 	f.before = func(n int64) {
 		if n == 10 {
 			cancel()
@@ -177,6 +180,21 @@ func TestServerWithoutAPage(t *testing.T) {
 	r, err := Run(t.Context(), Config{Client: f.serve(t), Prompt: "p", Lengths: []int{16, 32}, Repeats: 2, WarmUps: 1, Tolerance: 15})
 	if err != nil || r.Cache != nil || r.Lengths[0].KVBlocks.Known || r.Lengths[0].TPOT == nil || len(r.Notes) == 0 {
 		t.Errorf("%v, %+v", err, r)
+	}
+}
+
+// Where the looks come too late each time, it asks again, and then says what it has not seen.
+func TestPeakThatIsMissed(t *testing.T) {
+	f := &fakeVLLM{tpot: flat(0), forgets: true}
+	r, err := Run(t.Context(), Config{Client: f.serve(t), Prompt: "p", Lengths: []int{16, 32}, Repeats: 2, WarmUps: 1, Tolerance: 15})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := f.asked.Load(); n != 1+2*probesMost+4 {
+		t.Errorf("asked %d times", n)
+	}
+	if r.Lengths[0].KVBlocks.Known || r.Lengths[0].KVBytes.Known || len(r.Notes) != 2 || !strings.Contains(r.Notes[0], "of the 8 blocks that 16 output tokens need") {
+		t.Errorf("have %+v and %q", r.Lengths[0], r.Notes)
 	}
 }
 
