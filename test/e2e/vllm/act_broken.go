@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/e2e/internal/stage"
 )
 
 // long is how many tokens a request asks for that must still be in flight when the server stands still.
@@ -21,12 +23,12 @@ func (p *play) pause(ctx context.Context) error {
 		return err
 	}
 	defer b.cut()
-	status := p.server.post(ctx, "/pause?mode=keep")
+	status := p.server.Post(ctx, "/pause?mode=keep")
 	at := time.Now()
-	rest(ctx, 2*time.Second)
+	stage.Rest(ctx, 2*time.Second)
 	if status != 200 || b.over() {
-		p.report.skip(name, fmt.Sprintf("/pause?mode=keep answers %d, and the request went on or ended: this version has no such mode", status))
-		p.server.post(ctx, "/resume")
+		p.report.Skip(name, fmt.Sprintf("/pause?mode=keep answers %d, and the request went on or ended: this version has no such mode", status))
+		p.server.Post(ctx, "/resume")
 		return nil
 	}
 	stalled, yes := w.until(ctx, brokenLimit+10*time.Second, func(s sight) bool { return s.names("server_stalled") })
@@ -38,14 +40,14 @@ func (p *play) pause(ctx context.Context) error {
 	if !holds {
 		evidence = append(evidence, "unlike the others: "+odd.String())
 	}
-	p.report.check(name, yes && holds && after >= brokenLimit-time.Second, evidence...)
+	p.report.Check(name, yes && holds && after >= brokenLimit-time.Second, evidence...)
 
-	p.server.post(ctx, "/resume")
+	p.server.Post(ctx, "/resume")
 	resumed := time.Now()
 	alive, yes := w.until(ctx, 5*time.Second, func(s sight) bool { return s.Activity == "busy" && s.names(working...) })
 	b.cut()
 	<-b.done
-	p.report.check("after the pause it is work again", yes && len(w.stops()) == 0, fmt.Sprintf("%.1f s after /resume: %s", alive.at.Sub(resumed).Seconds(), alive))
+	p.report.Check("after the pause it is work again", yes && len(w.stops()) == 0, fmt.Sprintf("%.1f s after /resume: %s", alive.at.Sub(resumed).Seconds(), alive))
 	return nil
 }
 
@@ -68,7 +70,7 @@ func (p *play) hang(ctx context.Context) error {
 		return err
 	}
 	defer b.cut()
-	engine, err := p.server.engine()
+	engine, err := p.server.Engine()
 	if err != nil {
 		return err
 	}
@@ -80,9 +82,9 @@ func (p *play) hang(ctx context.Context) error {
 	<-b.done
 	at := time.Now()
 	stalled, yes := w.until(ctx, brokenLimit+10*time.Second, func(s sight) bool { return s.names("server_stalled") })
-	page := inFlight(ctx, p.server.url)
+	page := inFlight(ctx, p.server.URL)
 	seen := w.between(at.Add(interval), stalled.at.Add(-time.Millisecond))
-	p.report.check("an engine that hangs without clients is called stalled, not work for ever", yes && stalled.at.Sub(at) <= brokenLimit+3*time.Second,
+	p.report.Check("an engine that hangs without clients is called stalled, not work for ever", yes && stalled.at.Sub(at) <= brokenLimit+3*time.Second,
 		fmt.Sprintf("%.1f s after the hang: %s", stalled.at.Sub(at).Seconds(), stalled), stalled.detail("server_stalled"), "until then: "+tally(seen), "its page: "+page)
 
 	if err := syscall.Kill(engine, syscall.SIGCONT); err != nil {
@@ -93,21 +95,21 @@ func (p *play) hang(ctx context.Context) error {
 		return fmt.Errorf("request after the hang: %s, %w", a, err)
 	}
 	again, yes := w.until(ctx, 5*time.Second, func(s sight) bool { return s.Activity == "busy" && s.names("tokens_moved") && s.Idle == 0 })
-	rest(ctx, 8*interval)
+	stage.Rest(ctx, 8*interval)
 	later := w.between(again.at.Add(3*interval), time.Now())
 	clean, odd := all(later, func(s sight) bool { return !s.names("server_stalled") && s.Activity == "quiet" })
 	evidence := []string{"its first request: " + a.String(), again.String(), "and then: " + tally(later)}
 	if !clean {
 		evidence = append(evidence, "unlike the others: "+odd.String())
 	}
-	p.report.check("an engine that goes on is alive again", yes && clean && len(w.stops()) == 0, evidence...)
+	p.report.Check("an engine that goes on is alive again", yes && clean && len(w.stops()) == 0, evidence...)
 	return nil
 }
 
 // death kills the engine: /health says so for some seconds, and then the port refuses.
 func (p *play) death(ctx context.Context) error {
 	w := p.w
-	engine, err := p.server.engine()
+	engine, err := p.server.Engine()
 	if err != nil {
 		return err
 	}
@@ -117,17 +119,17 @@ func (p *play) death(ctx context.Context) error {
 	}
 	at := time.Now()
 	dead, yes := w.until(ctx, 5*time.Second, func(s sight) bool { return s.Reason == "server_dead" })
-	p.report.check("a killed engine is server_dead", yes && dead.Activity == "broken",
+	p.report.Check("a killed engine is server_dead", yes && dead.Activity == "broken",
 		fmt.Sprintf("%.1f s after the kill: %s", dead.at.Sub(at).Seconds(), dead), dead.detail("server_dead"))
 
-	rest(ctx, limit+8*time.Second)
+	stage.Rest(ctx, limit+8*time.Second)
 	after := w.between(dead.at, time.Now())
 	holds, odd := all(after, func(s sight) bool { return s.Activity == "broken" && s.Verdict == "hold" && s.Reason == "server_dead" })
-	evidence := []string{tally(after), fmt.Sprintf("by now /health answers %d (0: the port refuses)", p.server.status(ctx, "/health"))}
+	evidence := []string{tally(after), fmt.Sprintf("by now /health answers %d (0: the port refuses)", p.server.Status(ctx, "/health"))}
 	if !holds {
 		evidence = append(evidence, "unlike the others: "+odd.String())
 	}
-	p.report.check("a dead server is held: no stop, no quiet", holds && len(w.stops()) == stops, evidence...)
+	p.report.Check("a dead server is held: no stop, no quiet", holds && len(w.stops()) == stops, evidence...)
 	const alarm = "the pod costs money and serves nobody"
 	var alarms []string
 	for _, l := range w.said("alarm", at) {
@@ -139,6 +141,6 @@ func (p *play) death(ctx context.Context) error {
 	shown, _ := all(after[len(after)-1:], func(s sight) bool {
 		return slices.ContainsFunc(s.Warnings, func(text string) bool { return strings.Contains(text, alarm) })
 	})
-	p.report.check("a dead server raises an alarm, in the log and in /status", logged && shown, append(alarms, "/status: "+strings.Join(after[len(after)-1].Warnings, " | "))...)
+	p.report.Check("a dead server raises an alarm, in the log and in /status", logged && shown, append(alarms, "/status: "+strings.Join(after[len(after)-1].Warnings, " | "))...)
 	return nil
 }

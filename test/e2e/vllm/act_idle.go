@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/e2e/internal/stage"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper/runpod/runpodtest"
 )
 
@@ -19,8 +20,8 @@ func (p *play) idle(ctx context.Context) error {
 	began := time.Now()
 	at, stopped := w.awaitStops(ctx, 1, limit+30*time.Second)
 	inside := w.between(began, at)
-	scraped := fmt.Sprintf("meanwhile /metrics and /health were read once a second by another process, which runs: %t", alive(p.scraper.Process.Pid))
-	p.report.check("scrapes and health checks of a third side do not keep the pod awake", stopped, scraped, tally(inside))
+	scraped := fmt.Sprintf("meanwhile /metrics and /health were read once a second by another process, which runs: %t", stage.Alive(p.scraper.Process.Pid))
+	p.report.Check("scrapes and health checks of a third side do not keep the pod awake", stopped, scraped, tally(inside))
 	if !stopped {
 		return nil
 	}
@@ -31,7 +32,7 @@ func (p *play) idle(ctx context.Context) error {
 	again = slices.DeleteFunc(again, func(l line) bool { return l.text("at") != "final_look" || l.text("verdict") != "hold" })
 	lost := time.Duration(len(unknown))*sampling + time.Duration(len(again))*(finalLook+interval)
 	most := limit + finalLook + 3*interval + lost
-	p.report.check("the stop comes after the limit, within the final look and three ticks", after >= limit && after <= most,
+	p.report.Check("the stop comes after the limit, within the final look and three ticks", after >= limit && after <= most,
 		append([]string{fmt.Sprintf("asked for %.2f s after the last answer; at least %.1f s, at most %.1f s, of which %.1f s for %d unknown looks and %d final looks that met a scrape",
 			after.Seconds(), limit.Seconds(), most.Seconds(), lost.Seconds(), len(unknown), len(again))}, decisionsOf(again)...)...)
 
@@ -40,10 +41,10 @@ func (p *play) idle(ctx context.Context) error {
 	if warned >= 0 {
 		evidence = []string{inside[warned].String()}
 	}
-	p.report.check("the stop was announced before", warned >= 0, evidence...)
+	p.report.Check("the stop was announced before", warned >= 0, evidence...)
 
 	// Had another one been asked, it would come with the next ticks.
-	rest(ctx, 4*interval)
+	stage.Rest(ctx, 4*interval)
 	stops := w.stops()
 	r := stops[0]
 	wrong := rightRequest(r)
@@ -51,9 +52,9 @@ func (p *play) idle(ctx context.Context) error {
 	if wrong != "" {
 		evidence = append(evidence, wrong)
 	}
-	p.report.check("RunPod got exactly the right request, once", wrong == "" && len(stops) == 1 && w.provider.Status() == runpodtest.Exited,
+	p.report.Check("RunPod got exactly the right request, once", wrong == "" && len(stops) == 1 && w.provider.Status() == runpodtest.Exited,
 		append(evidence, fmt.Sprintf("%d request(s) for a stop, the pod is %s", len(stops), w.provider.Status()))...)
-	p.report.check("the watchdog does not exit after its stop", alive(w.cmd.Process.Pid), decisionsOf(w.said("decision", at.Add(-3*time.Second)))...)
+	p.report.Check("the watchdog does not exit after its stop", stage.Alive(w.cmd.Process.Pid), decisionsOf(w.said("decision", at.Add(-3*time.Second)))...)
 	w.kill() // as the end of the container does
 	return nil
 }
@@ -70,14 +71,14 @@ func (p *play) warning(ctx context.Context) error {
 	}
 	at := time.Now()
 	lapsed, yes := w.until(ctx, 3*interval, func(s sight) bool { return s.Verdict == "hold" && s.Activity == "busy" && s.Idle == 0 })
-	rest(ctx, warnBefore+2*time.Second)
+	stage.Rest(ctx, warnBefore+2*time.Second)
 	after := w.between(at.Add(3*interval), time.Now())
 	held, odd := all(after, func(s sight) bool { return s.Verdict == "hold" })
 	evidence := []string{"announced: " + warned.String(), "after one request: " + lapsed.String(), fmt.Sprintf("until %.0f s later: %s", time.Since(at).Seconds(), tally(after))}
 	if !held {
 		evidence = append(evidence, "unlike the others: "+odd.String())
 	}
-	p.report.check("a warning lapses with work", yes && held && len(w.stops()) == 0, evidence...)
+	p.report.Check("a warning lapses with work", yes && held && len(w.stops()) == 0, evidence...)
 	return nil
 }
 
@@ -89,12 +90,12 @@ func (p *play) overtaken(ctx context.Context) error {
 		return fmt.Errorf("no stop: %s", tally(w.between(w.begun, time.Now())))
 	}
 	waiting, unproven := w.until(ctx, 5*time.Second, func(s sight) bool { return s.Reason == "stop_unproven" })
-	p.report.check("an accepted stop waits for its proof", unproven, waiting.String(), waiting.detail("stop_unproven"))
+	p.report.Check("an accepted stop waits for its proof", unproven, waiting.String(), waiting.detail("stop_unproven"))
 	if a, err := p.client.complete(ctx, 1, false); err != nil || a.status != 200 {
 		return fmt.Errorf("request after acceptance: %s, %w", a, err)
 	}
 	at := time.Now()
-	rest(ctx, 4*interval)
+	stage.Rest(ctx, 4*interval)
 	var lines []line
 	for _, l := range w.said("decision", asked0) {
 		if l.text("reason") == "overtaken" {
@@ -107,7 +108,7 @@ func (p *play) overtaken(ctx context.Context) error {
 	for _, l := range told {
 		evidence = append(evidence, "stop attempt: "+l.text("result")+", "+l.text("detail"))
 	}
-	p.report.check("work between acceptance and the end is overtaken", len(lines) == 1 && ended, evidence...)
+	p.report.Check("work between acceptance and the end is overtaken", len(lines) == 1 && ended, evidence...)
 
 	again, more := w.awaitStops(ctx, 2, limit+30*time.Second)
 	after := w.between(at.Add(3*interval), again)
@@ -118,9 +119,9 @@ func (p *play) overtaken(ctx context.Context) error {
 	if !held {
 		evidence = append(evidence, "unlike the others: "+odd.String())
 	}
-	p.report.check("after that the attempt is over: the next stop takes a whole limit of its own", more && held && again.Sub(at) >= limit, evidence...)
+	p.report.Check("after that the attempt is over: the next stop takes a whole limit of its own", more && held && again.Sub(at) >= limit, evidence...)
 	still, _ := all(after, func(s sight) bool { return slices.Contains(s.Warnings, unprovenAlarm) })
-	p.report.check("the alarm stays until a stop is proven", still, unprovenAlarm)
+	p.report.Check("the alarm stays until a stop is proven", still, unprovenAlarm)
 	return nil
 }
 

@@ -33,11 +33,11 @@ func (p *play) start(ctx context.Context) error {
 	if !holds {
 		evidence = append(evidence, "unlike the others: "+odd.String())
 	}
-	p.report.check("a server that starts is server_loading, and holds the pod", holds, evidence...)
+	p.report.Check("a server that starts is server_loading, and holds the pod", holds, evidence...)
 
 	truth := p.ready.Sub(before)
 	measured := w.said("cold start measured", before)
-	evidence = []string{fmt.Sprintf("first /health 200 was %.2f s after the watchdog began (%.2f s after vLLM was started)", truth.Seconds(), p.ready.Sub(p.server.began).Seconds())}
+	evidence = []string{fmt.Sprintf("first /health 200 was %.2f s after the watchdog began (%.2f s after vLLM was started)", truth.Seconds(), p.ready.Sub(p.server.Began).Seconds())}
 	right := len(measured) == 1 && measured[0].text("kind") == "pod_start"
 	for _, l := range measured {
 		took := time.Duration(l.number("measured_seconds") * float64(time.Second))
@@ -45,8 +45,8 @@ func (p *play) start(ctx context.Context) error {
 		// A tick later at most, and the time of the two pages that the look reads.
 		right = right && took >= truth-100*time.Millisecond && took <= truth+interval+100*time.Millisecond
 	}
-	p.report.check("the cold start is measured within a tick of the truth", right, evidence...)
-	p.report.check("nobody asked for a stop", len(w.stops()) == 0, fmt.Sprintf("RunPod was asked: %s", asked(w)))
+	p.report.Check("the cold start is measured within a tick of the truth", right, evidence...)
+	p.report.Check("nobody asked for a stop", len(w.stops()) == 0, fmt.Sprintf("RunPod was asked: %s", asked(w)))
 	return nil
 }
 
@@ -61,10 +61,10 @@ func (p *play) nextStart(ctx context.Context) error {
 	for _, l := range proven {
 		evidence = append(evidence, fmt.Sprintf("%s, by %s, for %s after %.1f s idle", l.text("msg"), l.text("rung"), l.text("reason"), l.number("idle_seconds")))
 	}
-	p.report.check("the next start of the pod proves the last stop", len(proven) == 1, evidence...)
-	p.report.check("a server that was up already is no measured start", len(w.said("cold start measured", w.begun)) == 0)
+	p.report.Check("the next start of the pod proves the last stop", len(proven) == 1, evidence...)
+	p.report.Check("a server that was up already is no measured start", len(w.said("cold start measured", w.begun)) == 0)
 	first := w.between(w.begun, time.Now())
-	p.report.check("the idle clock begins at 0 in a new start", longestIdle(first) < 5, fmt.Sprintf("highest so far: %.1f s", longestIdle(first)))
+	p.report.Check("the idle clock begins at 0 in a new start", longestIdle(first) < 5, fmt.Sprintf("highest so far: %.1f s", longestIdle(first)))
 	return nil
 }
 

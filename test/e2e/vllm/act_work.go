@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/e2e/internal/stage"
 )
 
 // sees is how late the watchdog may call a request work that nothing but its socket shows: it must have been owed an answer
@@ -24,7 +26,7 @@ func (p *play) firstRequest(ctx context.Context) error {
 	every500 := time.NewTicker(interval)
 	defer every500.Stop()
 	for !b.over() {
-		gauges = append(gauges, inFlight(ctx, p.server.url))
+		gauges = append(gauges, inFlight(ctx, p.server.URL))
 		select {
 		case <-b.done:
 		case <-every500.C:
@@ -37,7 +39,7 @@ func (p *play) firstRequest(ctx context.Context) error {
 	took := fmt.Sprintf("the request took %.1f s", b.answer.took.Seconds())
 	const name = "a first request whose kernels compile is never called quiet while it is in flight"
 	if b.answer.took < 2*sees {
-		p.report.skip(name, took+": this version compiles nothing at its first request")
+		p.report.Skip(name, took+": this version compiles nothing at its first request")
 		return nil
 	}
 	inside := p.w.between(began.Add(sees), ended)
@@ -54,7 +56,7 @@ func (p *play) firstRequest(ctx context.Context) error {
 	if !holds {
 		evidence = append(evidence, "unlike the others: "+odd.String())
 	}
-	p.report.check(name, holds, evidence...)
+	p.report.Check(name, holds, evidence...)
 	return nil
 }
 
@@ -93,8 +95,8 @@ func (p *play) streams(ctx context.Context) error {
 	if !holds {
 		evidence = append(evidence, "unlike the others: "+odd.String())
 	}
-	p.report.check("streams hold the pod, and the reasons name requests", holds && named >= 0, evidence...)
-	p.report.check("nobody asked for a stop under streams", len(p.w.stops()) == 0, "RunPod was asked: "+asked(p.w))
+	p.report.Check("streams hold the pod, and the reasons name requests", holds && named >= 0, evidence...)
+	p.report.Check("nobody asked for a stop under streams", len(p.w.stops()) == 0, "RunPod was asked: "+asked(p.w))
 	return nil
 }
 
@@ -151,7 +153,7 @@ func (p *play) short(ctx context.Context, name string, once func(ctx context.Con
 			return err
 		}
 		ended := time.Now()
-		rest(ctx, apart-time.Since(at))
+		stage.Rest(ctx, apart-time.Since(at))
 		seen := p.w.between(at, ended.Add(3*interval))
 		i := slices.IndexFunc(seen, func(s sight) bool { return s.Activity == "busy" && s.names(working...) })
 		if i < 0 {
@@ -168,6 +170,6 @@ func (p *play) short(ctx context.Context, name string, once func(ctx context.Con
 		evidence = append(evidence, "a stop was near: "+odd.String())
 	}
 	evidence = append(evidence, tally(inside), "RunPod was asked: "+asked(p.w))
-	p.report.check(name, holds && never && len(p.w.stops()) == 0, evidence...)
+	p.report.Check(name, holds && never && len(p.w.stops()) == 0, evidence...)
 	return nil
 }

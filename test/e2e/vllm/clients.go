@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/e2e/internal/stage"
 )
 
 // client asks the server for completions, over connections that it keeps.
@@ -44,7 +46,7 @@ func (c client) complete(ctx context.Context, tokens int, stream bool) (a answer
 	a.began = time.Now()
 	defer func() { a.took = time.Since(a.began) }()
 	body, err := json.Marshal(map[string]any{
-		"model": modelName, "prompt": "say something about nothing", "max_tokens": tokens, "ignore_eos": true, "stream": stream,
+		"model": stage.ModelName, "prompt": "say something about nothing", "max_tokens": tokens, "ignore_eos": true, "stream": stream,
 	})
 	if err != nil {
 		return a, err
@@ -108,7 +110,7 @@ func (b *begun) over() bool {
 // until ctx ends.
 func scrape(ctx context.Context, url string, interval time.Duration) {
 	c := &http.Client{Timeout: 5 * time.Second}
-	every(ctx, interval, func() {
+	stage.Every(ctx, interval, func() {
 		for _, path := range []string{"/metrics", "/health"} {
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+path, nil)
 			if err != nil {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/e2e/internal/stage"
 )
 
 func main() {
@@ -31,7 +33,7 @@ func main() {
 		os.Exit(2)
 	}
 	r := perform(ctx, c, wanted)
-	if ctx.Err() != nil || r.failed > 0 || r.passed == 0 {
+	if ctx.Err() != nil || !r.Good() {
 		os.Exit(1)
 	}
 }
@@ -90,36 +92,27 @@ func arguments() (config, []act, error) {
 }
 
 // perform plays the acts in their order. One that cannot go on fails, and the next begins.
-func perform(ctx context.Context, c config, wanted []act) *report {
-	r := &report{out: os.Stdout, began: time.Now()}
+func perform(ctx context.Context, c config, wanted []act) *stage.Report {
+	r := stage.NewReport(os.Stdout)
 	p := &play{config: c, report: r}
 	var err error
 	if p.pod, err = newPod(); err != nil {
 		fmt.Printf("no control group for the pod (%v): the CPU of the whole machine counts as the pod's\n", err)
 	}
 	fmt.Printf("watchdog: a look each %s, limit %s, warning %s before, BROKEN_LIMIT %s\n", interval, limit, warnBefore, brokenLimit)
-	fmt.Printf("server: %s, load tracking %t\n", version(ctx, c), c.tracking)
+	fmt.Printf("server: %s, load tracking %t\n", stage.Version(ctx, c.venv), c.tracking)
 	for _, a := range wanted {
 		if ctx.Err() != nil {
 			break
 		}
-		r.act(a.name, a.about)
+		r.Act(a.name, a.about)
 		if err := p.perform(ctx, a); err != nil {
-			r.check(a.name+" was played to its end", false, strings.Split(err.Error(), "\n")...)
+			r.Check(a.name+" was played to its end", false, strings.Split(err.Error(), "\n")...)
 		}
 	}
 	if err := p.close(); err != nil {
-		r.check("everything ended", false, err.Error())
+		r.Check("everything ended", false, err.Error())
 	}
-	r.summary()
+	r.Summary()
 	return r
-}
-
-// version asks the environment for its vLLM's.
-func version(ctx context.Context, c config) string {
-	out, err := exec.CommandContext(ctx, c.venv+"/bin/python", "-c", "import importlib.metadata as m; print('vLLM', m.version('vllm'))").Output()
-	if err != nil {
-		return "vLLM of unknown version"
-	}
-	return strings.TrimSpace(string(out))
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/e2e/internal/stage"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper/runpod/runpodtest"
 )
 
@@ -44,10 +46,10 @@ var acts = []act{
 // play is what is on the stage.
 type play struct {
 	config config
-	report *report
+	report *stage.Report
 	pod    pod
 	// server is nil until the first act that needs it; ready is when it was.
-	server  *server
+	server  *stage.Server
 	ready   time.Time
 	client  client
 	w       *watched
@@ -88,16 +90,24 @@ func (p *play) perform(ctx context.Context, a act) error {
 
 // serve starts the server and the third side, and waits until it is ready.
 func (p *play) serve(ctx context.Context) error {
-	server, err := startServer(p.config, p.pod)
+	kernels := stage.Kernels(p.config.work) // an empty one: the first request has its kernels to compile
+	if err := os.RemoveAll(kernels); err != nil {
+		return err
+	}
+	c := stage.ServerConfig{Venv: p.config.venv, Model: p.config.model, Work: p.config.work, Port: p.config.port, Wrap: p.pod.of}
+	if p.config.tracking {
+		c.Args = []string{"--enable-server-load-tracking"}
+	}
+	server, err := stage.StartServer(c)
 	p.server = server
 	if err != nil {
 		return err
 	}
-	p.client = newClient(server.url)
-	if p.scraper, err = startScraper(server.url); err != nil {
+	p.client = newClient(server.URL)
+	if p.scraper, err = startScraper(server.URL); err != nil {
 		return err
 	}
-	p.ready, err = server.awaitReady(ctx)
+	p.ready, err = server.AwaitReady(ctx)
 	return err
 }
 
@@ -127,7 +137,7 @@ func (p *play) close() error {
 		_ = p.scraper.Wait()
 	}
 	if p.server != nil {
-		if stopping := p.server.stop(); err == nil {
+		if stopping := p.server.Stop(); err == nil {
 			err = stopping
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/e2e/internal/stage"
 )
 
 // sight is what /status said at one moment.
@@ -105,7 +107,7 @@ func (w *watched) until(ctx context.Context, most time.Duration, want func(sight
 			return sight{}, false
 		default:
 		}
-		rest(ctx, 50*time.Millisecond)
+		stage.Rest(ctx, 50*time.Millisecond)
 	}
 }
 

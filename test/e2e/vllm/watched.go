@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/e2e/internal/stage"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper/runpod/runpodtest"
 )
 
@@ -142,7 +143,7 @@ func (w *watched) poll(c config) error {
 	w.stopPoll = cancel
 	reader := &http.Client{Timeout: 2 * time.Second}
 	w.polling.Go(func() {
-		every(ctx, sampling, func() {
+		stage.Every(ctx, sampling, func() {
 			s := look(ctx, reader, url+"/status")
 			w.mu.Lock()
 			w.sights = append(w.sights, s)
@@ -203,7 +204,7 @@ func (w *watched) awaitStops(ctx context.Context, count int, most time.Duration)
 		if ctx.Err() != nil {
 			return time.Now(), false
 		}
-		rest(ctx, 20*time.Millisecond)
+		stage.Rest(ctx, 20*time.Millisecond)
 	}
 	return time.Now(), true
 }

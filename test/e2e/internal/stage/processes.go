@@ -1,4 +1,4 @@
-package main
+package stage
 
 import (
 	"bytes"
@@ -45,8 +45,8 @@ func processNamed(root int, name string) (int, error) {
 	return 0, fmt.Errorf("process %d has started nothing that is called %s", root, name)
 }
 
-// alive says whether a process runs, zombies excluded.
-func alive(pid int) bool {
+// Alive says whether a process runs, zombies excluded.
+func Alive(pid int) bool {
 	page, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return false
@@ -60,21 +60,4 @@ func signalAll(pids []int, s syscall.Signal) {
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, s)
 	}
-}
-
-// containerAge is how long ago the first process of this machine or container began, in seconds; 0 where unknown.
-func containerAge() float64 {
-	stat, err1 := os.ReadFile("/proc/1/stat")
-	up, err2 := os.ReadFile("/proc/uptime")
-	if err1 != nil || err2 != nil {
-		return 0
-	}
-	const startTime, ticksPerSecond = 19, 100
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	ticks, err1 := strconv.ParseFloat(fields[startTime], 64)
-	seconds, err2 := strconv.ParseFloat(strings.Fields(string(up))[0], 64)
-	if err1 != nil || err2 != nil {
-		return 0
-	}
-	return seconds - ticks/ticksPerSecond
 }
