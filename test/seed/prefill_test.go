@@ -98,6 +98,24 @@ print(json.dumps([m.first_token_time * 1000, (m.finished_time - m.first_token_ti
 			}
 		}
 	}
+	// People ask by the SQLite that they have, which is older than ours, while the watchdog writes. A row of their own, too.
+	query, err := os.ReadFile("../../internal/store/testdata/section_5_4.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said = python(t, fmt.Sprintf(`
+import json, sqlite3
+db = sqlite3.connect(%q, timeout=10)
+with db:
+    db.execute("INSERT INTO vllm_metrics (request_id, restaurant_id, analysis_type, prefill_time_ms, n_tokens, created_at) VALUES ('own', 13, 'summary', 5.5, 7, datetime('now'))")
+print(json.dumps([
+    db.execute("SELECT request_id = 'own', restaurant_id, analysis_type FROM vllm_metrics ORDER BY id").fetchall(),
+    [row[1:] for row in db.execute(%q)],
+]))
+`, file, query))
+	if want := `[[[0, 12, "sentiment"], [0, 12, "sentiment"], [1, 13, "summary"]], [[1, 1, 7, 7, null, 100.0]]]`; said != want {
+		t.Errorf("an SQLite of Python's finds\n%s, want\n%s", said, want)
+	}
 	// What of the section's arithmetic is a duration lacks nothing but the wait between the last token and the end.
 	if decode := got[0].decode; document[1] < decode || document[1] > got[0].total {
 		t.Errorf("its decode time of %v ms is not between ours, %v, and the whole", document[1], decode)

@@ -213,13 +213,16 @@ CREATE TABLE starts (
 
 -- The rows under the columns that people's own SQL knows. Milliseconds are rounded to the nanosecond, so that 123.4 comes out
 -- as 123.4. A label that is a whole number is one; the one of request_id goes before that of response_id. Labels are looked up
--- by whoever asks for them alone: joins would be done for every query that adds up.
+-- by whoever asks for them alone: joins would be done for every query that adds up. (SQLite 3.40, which Debian 12 has,
+-- does not find r in the ORDER BY of a subquery.)
 CREATE VIEW vllm_metrics (id, request_id, restaurant_id, analysis_type, prefill_time_ms, decode_time_ms, total_time_ms, n_tokens, tpot_ms, tps, created_at) AS
 SELECT r.id, r.request_id,
-  (SELECT iif(CAST(CAST(value AS INTEGER) AS TEXT) = value, CAST(value AS INTEGER), value) FROM labels
-    WHERE request_id IN (r.request_id, r.response_id) AND name = 'restaurant_id' ORDER BY request_id = r.request_id DESC LIMIT 1),
-  (SELECT value FROM labels
-    WHERE request_id IN (r.request_id, r.response_id) AND name = 'analysis_type' ORDER BY request_id = r.request_id DESC LIMIT 1),
+  coalesce(
+    (SELECT iif(CAST(CAST(value AS INTEGER) AS TEXT) = value, CAST(value AS INTEGER), value) FROM labels WHERE request_id = r.request_id AND name = 'restaurant_id'),
+    (SELECT iif(CAST(CAST(value AS INTEGER) AS TEXT) = value, CAST(value AS INTEGER), value) FROM labels WHERE request_id = r.response_id AND name = 'restaurant_id')),
+  coalesce(
+    (SELECT value FROM labels WHERE request_id = r.request_id AND name = 'analysis_type'),
+    (SELECT value FROM labels WHERE request_id = r.response_id AND name = 'analysis_type')),
   round(r.prefill_s * 1000, 6), round(r.decode_s * 1000, 6), round(r.total_s * 1000, 6),
   r.output_tokens, round(r.tpot_s * 1000, 6), r.tps,
   datetime(r.finished_at / 1000000, 'unixepoch')
