@@ -45,6 +45,7 @@ const late, early = 1500 * time.Millisecond, 60 * time.Millisecond
 // The document's section 4.2 measures the start of the pod, the loading of the model and the first request's delay, and prices
 // them: here with a server that takes known times, at 1.50 $ an hour.
 func TestSeedSection4_2ColdStart(t *testing.T) {
+	t.Parallel()
 	cfg := configOf(t, fake{Lines: vllmLines(), Late: 280 * time.Millisecond, Usual: 20 * time.Millisecond})
 	cfg.Cold, cfg.Warm = 2, 1
 	cfg.Pricing = Pricing{USDPerHour: watchdog.Known(1.5), Unseen: 30 * time.Second}

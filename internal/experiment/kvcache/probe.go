@@ -54,7 +54,7 @@ func (e *experiment) introduce(ctx context.Context) (offer, error) {
 	g, page, err := e.look(ctx)
 	switch {
 	case err != nil:
-		e.note("the KV cache is not seen: %v", err)
+		e.note("The KV cache is not seen: %v", err)
 		return o, nil
 	case g.running > 0:
 		e.note("%.0f requests of others were running when this began: their batch is in these times", g.running)
@@ -166,7 +166,7 @@ func (e *experiment) probeLength(ctx context.Context, length int) (p peak, err e
 		}
 	}
 	if needed.Known && math.Round(p.blocks.Value) < needed.Value {
-		e.note("of the %.0f blocks that %d output tokens need, no more than %.0f were seen in use, in %d looks", needed.Value, length, p.blocks.Value, p.looks)
+		e.note("Of the %.0f blocks that %d output tokens need, no more than %.0f were seen in use, in %d looks", needed.Value, length, p.blocks.Value, p.looks)
 	}
 	return p, nil
 }

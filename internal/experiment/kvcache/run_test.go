@@ -193,7 +193,7 @@ func TestPeakThatIsMissed(t *testing.T) {
 	if n := f.asked.Load(); n != 1+2*probesMost+4 {
 		t.Errorf("asked %d times", n)
 	}
-	if r.Lengths[0].KVBlocks.Known || r.Lengths[0].KVBytes.Known || len(r.Notes) != 2 || !strings.Contains(r.Notes[0], "of the 8 blocks that 16 output tokens need") {
+	if r.Lengths[0].KVBlocks.Known || r.Lengths[0].KVBytes.Known || len(r.Notes) != 2 || !strings.Contains(r.Notes[0], "Of the 8 blocks that 16 output tokens need") {
 		t.Errorf("have %+v and %q", r.Lengths[0], r.Notes)
 	}
 }
