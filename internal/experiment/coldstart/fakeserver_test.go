@@ -3,6 +3,7 @@ package coldstart
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -121,15 +122,19 @@ func (f fake) pages() http.Handler {
 	return mux
 }
 
-// freePort is an address of loopback where nobody listens.
+// freePort is an address of loopback where nobody listens, below the ports that the kernel gives to connections: one of those
+// may be taken before the server comes to listen there, by a look whether it does.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 15_000+rand.IntN(15_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // configOf starts f.
