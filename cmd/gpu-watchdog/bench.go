@@ -31,7 +31,7 @@ func newBench() *cobra.Command {
 			return wrongUse{errors.New("which experiment? " + strings.Join(experiments(cmd), ", "))}
 		},
 	}
-	cmd.AddCommand(newBenchBatching(), newBenchColdStart())
+	cmd.AddCommand(newBenchBatching(), newBenchKVCache(), newBenchColdStart())
 	return cmd
 }
 

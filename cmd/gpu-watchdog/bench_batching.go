@@ -84,7 +84,7 @@ func newBenchBatching() *cobra.Command {
 	f.IntVar(&b.warmUp, "warmup", 4, "requests that are made before and not counted, at least 1")
 	f.IntVar(&b.tolerated, "max-failures", 0, "failed requests of a run that do not end the experiment")
 	f.StringSliceVar(&b.goals, "goodput", nil, "what a good request keeps, in milliseconds, of ttft, tpot, e2el (default: ttft: "+config.Prefix+"SLA_TTFT)")
-	f.DurationVar(&b.every, "sample-every", 250*time.Millisecond, "how often the server's page and the GPU are looked at")
+	f.DurationVar(&b.every, "sample-every", 500*time.Millisecond, "how often the server's page and the GPU are looked at")
 	f.BoolVar(&b.eos, "eos", false, "let the model end its answers")
 	f.BoolVar(&b.cache, "prompt-cache", false, "send the prompts as they are, so that the server may find them in its prefix cache")
 	f.BoolVar(&b.details, "detailed", false, "with --output json, add the records of every request")

@@ -20,7 +20,8 @@ func TestReplayOfRecordedResults(t *testing.T) {
 		keys, failed int
 	}{
 		{"rate.json", Objectives{TTFT: watchdog.Known(40.0), TPOT: watchdog.Known(12.0)}, 36, 0},
-		{"concurrency.json", Objectives{E2EL: watchdog.Known(500.0)}, 40, 0},
+		{"concurrency.json", Objectives{E2EL: watchdog.Known(500.0)}, 48, 0},
+		{"failures.json", Objectives{}, 35, 2},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			file, err := os.Open(filepath.Join("testdata", c.file))

@@ -168,7 +168,7 @@ func (r *Run) records(to map[string]any) {
 	to["latencies"], to["start_times"], to["queue_times"], to["errors"] = d.Latencies, d.Starts, d.Queues, d.Errors
 }
 
-// joined is one JSON object of the figures and, after them, of more.
+// joined is one JSON object of more and, after it, of the figures.
 func joined(more map[string]any, f Figures) (json.RawMessage, error) {
 	a, err := json.Marshal(f)
 	if err != nil {
@@ -181,7 +181,7 @@ func joined(more map[string]any, f Figures) (json.RawMessage, error) {
 	if len(f) == 0 || len(more) == 0 {
 		return b, nil
 	}
-	return append(append(a[:len(a)-1], ','), b[1:]...), nil
+	return append(append(b[:len(b)-1], ','), a[1:]...), nil
 }
 
 // CSV writes a line for each run, with all keys as columns.
