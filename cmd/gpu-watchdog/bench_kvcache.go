@@ -47,8 +47,8 @@ func newBenchKVCache() *cobra.Command {
 			"lengths, one request at a time. A line is fitted to TPOT over the length; the verdict says within how many percent TPOT\n" +
 			"is constant, with 95 % confidence, or that it grows, or that these requests cannot tell.\n\n" +
 			"Lengths are held against the server's own count (ignore_eos); a request of another length is not counted. Lengths alternate,\n" +
-			"in another order each round. One more request of each length, which is not timed, is watched for the blocks of the KV cache\n" +
-			"that it takes and, where the server runs on this machine, for the GPUs' memory beside it.\n\n" +
+			"in another order each round. Further requests, which are not timed, are watched for the blocks of the KV cache that each\n" +
+			"length takes and, where the server runs on this machine, for the GPUs' memory beside it.\n\n" +
 			"The key of the server's API is read from OPENAI_API_KEY or VLLM_API_KEY. Exit codes: 1 when it ended early (what there is\n" +
 			"is printed), 4 when nobody answers. Whatever the verdict, the exit code is 0.",
 		Example: "  gpu-watchdog bench kvcache\n" +
