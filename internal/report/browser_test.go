@@ -74,9 +74,7 @@ func startChromium(t testing.TB) *chromium {
 	theirRead.Close()
 	theirWrite.Close()
 	b := &chromium{t: t, to: write, replies: make(chan reply, 10_000)}
-	ended := make(chan struct{})
 	go func() { // ends with the browser
-		defer close(ended)
 		defer close(b.replies)
 		for in := bufio.NewReader(read); ; {
 			message, err := in.ReadBytes(0)
@@ -92,7 +90,8 @@ func startChromium(t testing.TB) *chromium {
 	t.Cleanup(func() {
 		fmt.Fprint(write, `{"id":1000000,"method":"Browser.close"}`+"\x00")
 		write.Close()
-		<-ended
+		for range b.replies { // until the browser has ended
+		}
 		_ = cmd.Wait()
 		cancel()
 		read.Close()
