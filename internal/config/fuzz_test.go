@@ -16,6 +16,7 @@ import (
 func FuzzLoad(f *testing.F) {
 	f.Add(strings.Join(with(), "\n"))
 	f.Add("")
+	f.Add("WATCHDOG_IDLE_LIMIT=1")
 	for short, row := range rows {
 		for _, r := range row.ok {
 			f.Add(Prefix + short + "=" + r.value)

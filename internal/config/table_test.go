@@ -38,7 +38,8 @@ func TestTable(t *testing.T) {
 func rebuilt(c Config) []string {
 	var env []string
 	for _, r := range c.Table() {
-		if r.Value != masked && (c.Explicit(r.Variable) || r.Value != "" && r.Variable != Prefix+"IDLE_LIMIT") {
+		// A bound of the idle time, and the limit itself, mean more when somebody has set them than by default.
+		if r.Value != masked && (c.Explicit(r.Variable) || r.Value != "" && !strings.HasPrefix(r.Variable, Prefix+"IDLE_")) {
 			env = append(env, r.Variable+"="+r.Value)
 		}
 	}
