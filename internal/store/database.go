@@ -63,7 +63,7 @@ func (db *database) prepare(ctx context.Context, path string, local, trusted boo
 		}
 		defer func() { _ = db.pragma(ctx, "locking_mode = NORMAL") }() // what fails here fails again at the next commit
 	}
-	if err := db.pragmas(ctx, "cache_size = -2048", "mmap_size = 0", "temp_store = MEMORY"); err != nil {
+	if err := db.pragmas(ctx, "cache_size = -512", "mmap_size = 0", "temp_store = MEMORY"); err != nil {
 		return err
 	}
 	if !trusted { // before anything is written: what is damaged is kept as it was found
