@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -207,8 +208,7 @@ func (w *watchdog) measure(ctx context.Context, lasts time.Duration, load func(c
 		}
 		if _, err := scrape.Page(ctx, w.url+path); err != nil && ctx.Err() == nil {
 			cancel()
-			<-loaded
-			return u, err
+			return u, errors.Join(err, <-loaded)
 		}
 	}
 }

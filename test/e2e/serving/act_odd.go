@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -115,7 +116,7 @@ func (p *play) aborted(ctx context.Context) error {
 	}
 	group.Wait()
 	if status, _, err := send(ctx, p.server.URL+"/resume", "application/json", nil); err != nil || status != http.StatusOK {
-		return fmt.Errorf("resume: HTTP %d (%v)", status, err)
+		return errors.Join(fmt.Errorf("resume: HTTP %d", status), err)
 	}
 	rows, err := p.await(ctx, "odd-abort", clients)
 	if err != nil {

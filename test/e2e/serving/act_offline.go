@@ -65,12 +65,12 @@ func (p *play) offline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it was only read
 	found, err := db.QueryContext(ctx, "SELECT prefill_time_ms, decode_time_ms, total_time_ms, n_tokens, tpot_ms, restaurant_id, analysis_type FROM vllm_metrics WHERE request_id LIKE 'offline-%'")
 	if err != nil {
 		return err
 	}
-	defer found.Close()
+	defer func() { _ = found.Close() }()
 	var kept []printed
 	for found.Next() {
 		var r printed

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -32,13 +33,13 @@ func (w *watched) rows(ctx context.Context) (out []row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it was only read
 	found, err := db.QueryContext(ctx, `SELECT source, coalesce(request_id, ''), coalesce(response_id, request_id, ''), finished_at, queue_s, prefill_s, decode_s,
   total_s, ttft_s, tpot_s, tps, prompt_tokens, output_tokens, aborted FROM requests ORDER BY id`)
 	if err != nil {
 		return nil, fmt.Errorf("read the rows of %s: %w", w.database, err)
 	}
-	defer found.Close()
+	defer func() { _ = found.Close() }()
 	for found.Next() {
 		var r row
 		if err := found.Scan(&r.source, &r.request, &r.response, &r.finished, &r.queue, &r.prefill, &r.decode, &r.total, &r.ttft, &r.tpot, &r.tps,
@@ -61,7 +62,7 @@ func (p *play) await(ctx context.Context, text string, count int) (out []row, er
 		return len(out) >= count
 	}
 	if !stage.Until(ctx, spanMost, enough) {
-		return out, fmt.Errorf("%d rows with %q in their id have come, not %d (%v)", len(out), text, count, err)
+		return out, errors.Join(fmt.Errorf("%d rows with %q in their id have come, not %d", len(out), text, count), err)
 	}
 	return out, nil
 }
@@ -81,7 +82,7 @@ func one[T any](ctx context.Context, w *watched, query string, args ...any) (v T
 	if err != nil {
 		return v, err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it was only read
 	err = db.QueryRowContext(ctx, query, args...).Scan(&v)
 	return v, err
 }
