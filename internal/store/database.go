@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	_ "github.com/mattn/go-sqlite3" // the driver, sqlite3
@@ -24,6 +25,10 @@ type database struct {
 	journal                    string // WAL or TRUNCATE
 }
 
+// leastRoom is what must be free for a new file to begin, in bytes: what is expendable must not take the last of a disk from what is
+// not, the memory beside it.
+const leastRoom = 256 << 10
+
 // dsn names the file to the driver; a path may hold any character.
 func dsn(path, options string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options
@@ -38,6 +43,9 @@ func dsn(path, options string) string {
 func openDatabase(path string, local, trusted bool, p pace) (*database, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && !room(filepath.Dir(path), leastRoom) {
+		return nil, fmt.Errorf("less than %d kB are free there, which are left to the memory: %w", leastRoom>>10, syscall.ENOSPC)
 	}
 	pool, err := sql.Open("sqlite3", dsn(path, fmt.Sprintf("_busy_timeout=%d", p.busy.Milliseconds())))
 	if err != nil {

@@ -20,6 +20,15 @@ func sharesMemory(dir string) bool {
 	return localMagic(uint32(fs.Type))
 }
 
+// room says whether at least so many bytes are free under dir; true where the system does not say.
+func room(dir string, least uint64) bool {
+	var fs unix.Statfs_t
+	if unix.Statfs(dir, &fs) != nil {
+		return true
+	}
+	return fs.Bavail*uint64(fs.Bsize) >= least
+}
+
 func localMagic(magic uint32) bool {
 	switch magic {
 	case unix.EXT4_SUPER_MAGIC, // ext2 and ext3 as well
