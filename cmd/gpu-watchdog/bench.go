@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -167,4 +169,21 @@ func here(ctx context.Context, address string) bool {
 // clockText is a duration as a clock shows it.
 func clockText(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// writeExperiment prints what an experiment found, in the form that was asked for.
+func writeExperiment(to io.Writer, r interface {
+	Table(to io.Writer)
+	CSV(to io.Writer) error
+}, output string) error {
+	switch output {
+	case "json":
+		enc := json.NewEncoder(to)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	case "csv":
+		return r.CSV(to)
+	}
+	r.Table(to)
+	return nil
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/config"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/experiment/coldstart"
 )
@@ -108,7 +105,7 @@ func newBenchColdStart() *cobra.Command {
 				LogDir: logs, Grace: grace, Timeout: timeout, Pricing: pricingOf(cfg), Progress: screen.progress,
 			})
 			screen.close("")
-			if err := writeColdStart(cmd.OutOrStdout(), report, output); err != nil {
+			if err := writeExperiment(cmd.OutOrStdout(), report, output); err != nil {
 				return err
 			}
 			if stopped != nil {
@@ -164,21 +161,6 @@ func withoutOurs(environ []string) []string {
 // pricingOf is what the environment says of money.
 func pricingOf(cfg config.Config) coldstart.Pricing {
 	return coldstart.Pricing{
-		USDPerHour: cfg.Price, Unseen: cfg.ColdStartUnseen,
-		Tariff: costmodel.Tariff{StorageRunning: cfg.StorageRunning, StorageStopped: cfg.StorageStopped, Penalty: costmodel.Penalty{
-			Factor: cfg.ColdStartPenalty.Factor, USD: cfg.ColdStartPenalty.USD, InDollars: cfg.ColdStartPenalty.IsUSD}},
+		USDPerHour: cfg.Price, Unseen: cfg.ColdStartUnseen, Tariff: tariffOf(cfg),
 	}
-}
-
-func writeColdStart(to io.Writer, r *coldstart.Report, output string) error {
-	switch output {
-	case "json":
-		enc := json.NewEncoder(to)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
-	case "csv":
-		return r.CSV(to)
-	}
-	r.Table(to)
-	return nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,7 +102,7 @@ func (b *benchKVCache) run(cmd *cobra.Command) error {
 	case errors.Is(early, load.ErrUnreachable) && len(report.Samples) == 0:
 		return notReachable{early}
 	}
-	if err := writeKVCache(cmd.OutOrStdout(), report, b.output); err != nil {
+	if err := writeExperiment(cmd.OutOrStdout(), report, b.output); err != nil {
 		return fmt.Errorf("bench kvcache: %w", err)
 	}
 	if early != nil {
@@ -165,17 +164,4 @@ func (b *benchKVCache) memory(ctx context.Context) (read func(context.Context) w
 		}
 		return sum
 	}, source.Close, nil
-}
-
-func writeKVCache(to io.Writer, r *kvcache.Report, output string) error {
-	switch output {
-	case "json":
-		enc := json.NewEncoder(to)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
-	case "csv":
-		return r.CSV(to)
-	}
-	r.Table(to)
-	return nil
 }

@@ -68,9 +68,8 @@ func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
 			Ports: host.ServedPorts(cfg.VLLMURLs),
 		},
 		Looker: looker, Memory: kept, Kept: contents,
-		Tariff: costmodel.Tariff{StorageRunning: cfg.StorageRunning, StorageStopped: cfg.StorageStopped, Penalty: costmodel.Penalty{
-			Factor: cfg.ColdStartPenalty.Factor, USD: cfg.ColdStartPenalty.USD, InDollars: cfg.ColdStartPenalty.IsUSD}},
-		Price: cfg.Price, ColdStart: cfg.ColdStart, ColdStartUnseen: cfg.ColdStartUnseen,
+		Tariff: tariffOf(cfg),
+		Price:  cfg.Price, ColdStart: cfg.ColdStart, ColdStartUnseen: cfg.ColdStartUnseen,
 		Begun: costmodel.Begun{
 			NewIdentity:        start.New || contents.State.StartID != start.ID,
 			ContainerRestarted: start.ContainerRestarted,
@@ -155,6 +154,11 @@ type otherContainer struct{}
 
 func (otherContainer) Read(context.Context, time.Duration) watchdog.Host {
 	return watchdog.Host{State: watchdog.SourceAbsent, Reason: "the server runs in another container, whose CPU cannot be seen from this one"}
+}
+
+func tariffOf(cfg config.Config) costmodel.Tariff {
+	return costmodel.Tariff{StorageRunning: cfg.StorageRunning, StorageStopped: cfg.StorageStopped, Penalty: costmodel.Penalty{
+		Factor: cfg.ColdStartPenalty.Factor, USD: cfg.ColdStartPenalty.USD, InDollars: cfg.ColdStartPenalty.IsUSD}}
 }
 
 func policyOf(cfg config.Config) costmodel.Policy {
