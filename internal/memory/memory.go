@@ -30,6 +30,8 @@ type Memory struct {
 	foreign   time.Time
 	foreignAt time.Time
 	written   os.FileInfo
+	// last is how the last write went. Only the writer touches it.
+	last error
 
 	wake chan struct{}
 	quit chan struct{}
@@ -158,24 +160,23 @@ func (m *Memory) run() {
 	}
 }
 
-// drain writes the newest contents and tells those who wait for it.
+// drain writes the newest contents and tells those who wait how that went, or how it did before they came to wait.
 func (m *Memory) drain() {
 	m.mu.Lock()
 	todo, waiters := m.pending, m.waiters
 	m.pending, m.waiters = nil, nil
 	m.mu.Unlock()
-	var err error
 	if todo != nil && m.path != "" {
-		err = m.write(*todo)
+		m.last = m.write(*todo)
 		m.mu.Lock()
 		m.warning = ""
-		if err != nil {
-			m.warning = err.Error()
+		if m.last != nil {
+			m.warning = m.last.Error()
 		}
 		m.mu.Unlock()
 	}
 	for _, w := range waiters {
-		w <- err
+		w <- m.last
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +187,20 @@ func TestAFullDiskIsSaidAndHeals(t *testing.T) {
 	}
 	if err := save(t, m, state("a", time.Second)); err != nil || m.Warning() != "" {
 		t.Errorf("after the disk is back: %v, warning %q", err, m.Warning())
+	}
+}
+
+// The writer may be done with what was saved before anybody asks how that went.
+func TestAFailureIsToldToWhoAsksLater(t *testing.T) {
+	m, _ := open(t, filepath.Join(t.TempDir(), "gone"), "a", newClock())
+	m.Save(state("a", time.Second), true)
+	for deadline := time.Now().Add(5 * time.Second); m.Warning() == ""; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the writer never said that it failed")
+		}
+	}
+	if err := m.Flush(t.Context()); err == nil {
+		t.Error("a stop would believe that its memory is safe")
 	}
 }
 

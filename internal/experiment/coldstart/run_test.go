@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -213,22 +215,9 @@ func TestServerThatDies(t *testing.T) {
 }
 
 func TestPortThatIsServed(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = c.Write([]byte("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
-			c.Close()
-		}
-	}()
-	cfg := configOf(t, fake{Address: l.Addr().String()})
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	cfg := configOf(t, fake{Address: other.Listener.Addr().String()})
 	cfg.Cold = 1
 	if r, err := Run(t.Context(), cfg); !errors.Is(err, ErrServed) || len(r.Starts) != 0 {
 		t.Errorf("%v, %+v", err, r)
