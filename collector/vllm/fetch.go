@@ -17,6 +17,8 @@ const (
 	pageLimit = 8 << 20
 	// answerLimit bounds the other answers, in bytes.
 	answerLimit = 64 << 10
+	// maxKept bounds the buffer that is kept between pages, in bytes.
+	maxKept = 1 << 20
 )
 
 // errTooLarge is an answer beyond its bound; the connection is closed, not read to its end.

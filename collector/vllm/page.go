@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/textparse"
-
+	"github.com/gpu-watchdog/gpu-watchdog/internal/exposition"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -47,85 +44,22 @@ func ParsePage(body []byte, contentType string) (Page, error) {
 	return r.read(body, contentType)
 }
 
-// reader reads pages; it keeps its buffers from one page to the next.
+// reader reads pages; it keeps its buffer from one page to the next.
 type reader struct {
-	picked []byte
-	lines  []int32 // line number on the page of each picked line
+	sample exposition.Sample
 }
 
-// maxKept bounds the buffers that are kept between pages, in bytes.
-const maxKept = 1 << 20
-
-// read is ParsePage. A panic of the parser library is an unreadable page, not the end of the watchdog.
-func (r *reader) read(body []byte, contentType string) (page Page, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			page, err = Page{}, fmt.Errorf("cannot be parsed: %v", p)
-		}
-		if cap(r.picked) > maxKept {
-			r.picked, r.lines = nil, nil
-		}
-	}()
-	return r.parse(body, contentType)
-}
-
-func (r *reader) parse(body []byte, contentType string) (Page, error) {
+func (r *reader) read(body []byte, contentType string) (Page, error) {
 	openMetrics, err := isOpenMetrics(body, contentType)
 	if err != nil {
 		return Page{}, err
 	}
+	defer r.sample.Forget()
 	var t tally
-	if err := r.pick(body, openMetrics, &t); err != nil {
+	if err := r.scan(body, openMetrics, &t); err != nil {
 		return Page{}, err
 	}
-	var p textparse.Parser
-	if openMetrics {
-		r.picked = append(r.picked, "# EOF\n"...)
-		p = textparse.NewOpenMetricsParser(r.picked, labels.NewSymbolTable())
-	} else {
-		p = textparse.NewPromParser(r.picked, labels.NewSymbolTable(), false)
-	}
-	var l labels.Labels
-	for n := 0; ; n++ {
-		entry, err := p.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			// The library's own text quotes the page, which is not ours to repeat.
-			return Page{}, fmt.Errorf("line %d is not a sample of a metrics page", r.line(n))
-		}
-		if entry != textparse.EntrySeries {
-			continue
-		}
-		series, _, value := p.Series()
-		f := familyOf(p, series, &l)
-		if f == foreign {
-			continue
-		}
-		p.Labels(&l)
-		if err := t.add(f, l, value); err != nil {
-			return Page{}, err
-		}
-	}
 	return t.page()
-}
-
-// line is the number on the page of the n-th picked line.
-func (r *reader) line(n int) int32 {
-	if len(r.lines) == 0 {
-		return 0
-	}
-	return r.lines[min(n, len(r.lines)-1)]
-}
-
-// familyOf names the family of a parsed series. A name in quotes stands inside the braces and needs the labels.
-func familyOf(p textparse.Parser, series []byte, l *labels.Labels) family {
-	if len(series) > 0 && series[0] == '{' {
-		p.Labels(l)
-		return lookup([]byte(l.Get("__name__")))
-	}
-	return lookup(series[:nameEnd(series)])
 }
 
 func lookup(name []byte) family {

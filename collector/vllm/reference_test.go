@@ -1,6 +1,7 @@
 package vllm
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"io"
@@ -42,9 +43,16 @@ func referenceSeries(body []byte, openMetrics bool) ([]series, error) {
 			return nil, err
 		}
 		if entry == textparse.EntrySeries {
-			_, _, v := p.Series()
+			text, _, v := p.Series()
 			s := series{value: v}
 			p.Labels(&s.labels)
+			// The library takes blanks before a name for a part of it.
+			if text[0] == ' ' || text[0] == '\t' {
+				if text = bytes.TrimLeft(text, " \t"); text[0] != '{' {
+					name := strings.TrimLeft(s.labels.Get("__name__"), " \t")
+					s.labels = labels.NewBuilder(s.labels).Set("__name__", name).Labels()
+				}
+			}
 			all = append(all, s)
 		}
 	}

@@ -1,6 +1,11 @@
 package vllm
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/exposition"
+)
 
 var (
 	lineBreak   = []byte("\n")
@@ -12,17 +17,16 @@ var (
 	infoSuffix  = []byte("_info")
 )
 
-// pick copies the lines that the parser has to see into r.picked: those of families that we read, and every line that
-// is not evidently a comment or a sample of another family. Nine of ten lines of a real page are evidently such: they cost
-// a look at the name, the quotes and the last byte instead of a parse.
-func (r *reader) pick(body []byte, openMetrics bool, t *tally) error {
-	r.picked, r.lines = r.picked[:0], r.lines[:0]
+// scan goes through a page and takes apart the lines of families that we read, and every line that is not evidently a comment
+// or a sample of another family. Nine of ten lines of a real page are evidently such: they cost a look at the name, the
+// quotes and the last byte.
+func (r *reader) scan(body []byte, openMetrics bool, t *tally) error {
 	ended, samples := false, 0
 	declaration := typeHTTP
 	if openMetrics {
 		declaration = typeHTTPNew
 	}
-	for n := int32(1); len(body) > 0; n++ {
+	for n := 1; len(body) > 0; n++ {
 		line, rest, whole := bytes.Cut(body, lineBreak)
 		if !whole && !(openMetrics && bytes.Equal(line, eofLine)) {
 			return errHalf
@@ -40,7 +44,7 @@ func (r *reader) pick(body []byte, openMetrics bool, t *tally) error {
 			continue
 		}
 		samples++
-		name := line[:nameEnd(line)]
+		name := line[:exposition.NameEnd(line)]
 		f := lookup(name)
 		if f == foreign {
 			if bytes.HasPrefix(name, enginePre) && !bytes.HasSuffix(name, infoSuffix) {
@@ -53,8 +57,14 @@ func (r *reader) pick(body []byte, openMetrics bool, t *tally) error {
 		if bytes.IndexByte(line, '\\') < 0 && bytes.Count(line, quote)%2 != 0 {
 			return errBrokenRow
 		}
-		r.picked = append(append(r.picked, line...), '\n')
-		r.lines = append(r.lines, n)
+		if !r.sample.Parse(line, openMetrics) {
+			// The line itself is not ours to repeat.
+			return fmt.Errorf("line %d is not a sample of a metrics page", n)
+		}
+		// A name in quotes stands inside the braces.
+		if err := t.add(lookup(r.sample.Name), &r.sample); err != nil {
+			return err
+		}
 	}
 	if openMetrics && !ended {
 		return errNoEOF
@@ -66,7 +76,7 @@ func (r *reader) pick(body []byte, openMetrics bool, t *tally) error {
 }
 
 // evident says that a line is a sample beyond doubt, as far as line breaks go: it has a name, its quotes are in pairs
-// (so no label value runs on into the next line), and it ends like a number. What is not goes to the parser.
+// (so no label value runs on into the next line), and it ends like a number. What is not is taken apart.
 func evident(line []byte, name int) bool {
 	if name == 0 || name == len(line) {
 		return false
@@ -78,15 +88,4 @@ func evident(line []byte, name int) bool {
 		return bytes.IndexByte(line, '"') < 0
 	}
 	return bytes.IndexByte(line, '\\') < 0 && bytes.Count(line, quote)%2 == 0
-}
-
-// nameEnd is the length of the metric name that a line starts with; 0 where it starts with none.
-func nameEnd(line []byte) int {
-	for i, c := range line {
-		if c >= 'a' && c <= 'z' || c == '_' || c == ':' || c >= 'A' && c <= 'Z' || i > 0 && c >= '0' && c <= '9' {
-			continue
-		}
-		return i
-	}
-	return len(line)
 }

@@ -38,7 +38,7 @@ func FuzzParseServing(f *testing.F) {
 		var r servingReader
 		var s Serving
 		before := allocated()
-		if err := r.parse(body, contentType, &s); err != nil { // not read, which catches panics
+		if err := r.parse(body, contentType, &s); err != nil {
 			return
 		}
 		if grown := allocated() - before; grown > 1<<20+256*uint64(len(body)) {

@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/textparse"
-
+	"github.com/gpu-watchdog/gpu-watchdog/internal/exposition"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -40,7 +37,7 @@ func ParseServing(body []byte, contentType string, s *Serving) error {
 
 // servingReader reads histograms; it keeps its buffers, and what it has learnt of the series, from one page to the next.
 type servingReader struct {
-	picked []byte
+	sample exposition.Sample
 	known  knownSeries
 	engs   []servedTally
 }
@@ -84,22 +81,11 @@ func (a *agreed) known() watchdog.Maybe[float64] {
 	return watchdog.Known(a.value)
 }
 
-// read reads the page that ParsePage has already read as page. What it cannot parse makes s not Good; a panic of the
-// parser library does too.
+// read reads the page that ParsePage has already read as page. What it cannot parse makes s not Good.
 func (r *servingReader) read(body []byte, contentType string, page Page, s *Serving) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.reset()
-			s.Why = fmt.Sprintf("its histograms cannot be parsed: %v", p)
-			r.known = knownSeries{}
-		}
-		if cap(r.picked) > maxKept {
-			r.picked = nil
-		}
-		if cap(r.engs) > 16 {
-			r.engs = nil
-		}
-	}()
+	if cap(r.engs) > 16 {
+		r.engs = nil
+	}
 	s.reset()
 	if err := r.parse(body, contentType, s); err != nil {
 		s.reset()
@@ -127,34 +113,22 @@ func (r *servingReader) parse(body []byte, contentType string, s *Serving) error
 	if err != nil {
 		return err
 	}
-	r.pick(body)
+	defer r.sample.Forget()
 	r.known.room()
 	r.engs = r.engs[:0]
-	var p textparse.Parser
-	if openMetrics {
-		r.picked = append(r.picked, "# EOF\n"...)
-		p = textparse.NewOpenMetricsParser(r.picked, labels.NewSymbolTable())
-	} else {
-		p = textparse.NewPromParser(r.picked, labels.NewSymbolTable(), false)
-	}
-	var l labels.Labels
-	for {
-		entry, err := p.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return errors.New("a line of its histograms is not a sample")
-		}
-		if entry != textparse.EntrySeries {
+	for len(body) > 0 {
+		line, rest, _ := bytes.Cut(body, lineBreak)
+		body = rest
+		if !mayServe(line) {
 			continue
 		}
-		series, _, value := p.Series()
-		m, seen := r.known.meanings[string(series)]
+		if !r.sample.Parse(line, openMetrics) {
+			return errors.New("a line of its histograms is not a sample")
+		}
+		m, seen := r.known.meanings[string(r.sample.Series)]
 		if !seen {
-			p.Labels(&l)
-			m = meaningOf(l)
-			r.known.keep(series, m)
+			m = meaningOf(&r.sample)
+			r.known.keep(r.sample.Series, m)
 		}
 		if m.part == partNone {
 			continue
@@ -163,27 +137,20 @@ func (r *servingReader) parse(body []byte, contentType string, s *Serving) error
 		if at < 0 {
 			return fmt.Errorf("the page names more than %d engines", maxEngines)
 		}
-		r.tally(at).add(m, value)
+		r.tally(at).add(m, r.sample.Value)
 	}
+	return nil
 }
 
-// pick copies the lines that may be ours: those with our names, and those that begin with no name at all (a name in quotes
-// stands in the braces). ParsePage has seen to it that a line is a line.
-func (r *servingReader) pick(body []byte) {
-	r.picked = r.picked[:0]
-	for len(body) > 0 {
-		line, rest, _ := bytes.Cut(body, lineBreak)
-		body = rest
-		if len(line) == 0 || line[0] == '#' {
-			continue
-		}
-		if name := line[:nameEnd(line)]; len(name) > 0 {
-			if _, ours := servedSeries[string(name)]; !ours {
-				continue
-			}
-		}
-		r.picked = append(append(r.picked, line...), '\n')
+// mayServe says that a line may be ours: it has one of our names, or begins with no name at all (one in quotes stands in the
+// braces). ParsePage has seen to it that a line is a line.
+func mayServe(line []byte) bool {
+	if len(line) == 0 || line[0] == '#' {
+		return false
 	}
+	name := line[:exposition.NameEnd(line)]
+	_, ours := servedSeries[string(name)]
+	return ours || len(name) == 0
 }
 
 // tally is what is collected beside the engine at that place of Serving.Engines.

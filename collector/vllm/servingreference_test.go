@@ -58,7 +58,7 @@ func referenceServing(all []series) []ServedEngine {
 			case "vllm:kv_cache_usage_perc":
 				e.KVUsage = watchdog.Known(max(e.KVUsage.Value, s.value))
 			case "vllm:cache_config_info":
-				n, size, all := wholeNumber(s.labels.Get("num_gpu_blocks")), wholeNumber(s.labels.Get("block_size")), wholeNumber(s.labels.Get("kv_cache_size_tokens"))
+				n, size, all := wholeNumber([]byte(s.labels.Get("num_gpu_blocks"))), wholeNumber([]byte(s.labels.Get("block_size"))), wholeNumber([]byte(s.labels.Get("kv_cache_size_tokens")))
 				if all == 0 {
 					all = n * size
 				}

@@ -3,7 +3,7 @@ package vllm
 import (
 	"strconv"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/exposition"
 )
 
 // part is what one series of a histogram, or beside the histograms, is.
@@ -59,38 +59,38 @@ type seriesMeaning struct {
 }
 
 // meaningOf works out a series from its labels.
-func meaningOf(l labels.Labels) seriesMeaning {
-	m, ok := servedSeries[l.Get("__name__")]
+func meaningOf(s *exposition.Sample) seriesMeaning {
+	m, ok := servedSeries[string(s.Name)]
 	if !ok {
 		return seriesMeaning{}
 	}
-	m.engine = l.Get("engine")
+	m.engine = string(s.Get("engine"))
 	if m.engine == "" {
-		m.engine = "0"
+		m.engine = string(zeroEngine)
 	}
 	if len(m.engine) > maxEngineID {
 		return seriesMeaning{}
 	}
 	switch m.part {
 	case partBucket:
-		le, err := strconv.ParseFloat(l.Get("le"), 64)
+		le, err := strconv.ParseFloat(string(s.Get("le")), 64)
 		m.le, m.broken = le, err != nil || le != le
 	case partAborted:
-		if l.Get("finished_reason") != "abort" {
+		if string(s.Get("finished_reason")) != "abort" {
 			return seriesMeaning{}
 		}
 	case partCache:
-		m.blocks = wholeNumber(l.Get("num_gpu_blocks"))
-		if m.tokens = wholeNumber(l.Get("kv_cache_size_tokens")); m.tokens == 0 {
-			m.tokens = m.blocks * wholeNumber(l.Get("block_size"))
+		m.blocks = wholeNumber(s.Get("num_gpu_blocks"))
+		if m.tokens = wholeNumber(s.Get("kv_cache_size_tokens")); m.tokens == 0 {
+			m.tokens = m.blocks * wholeNumber(s.Get("block_size"))
 		}
 	}
 	return m
 }
 
 // wholeNumber reads the number of a label, 0 where it is none, as in "None".
-func wholeNumber(text string) float64 {
-	n, err := strconv.ParseUint(text, 10, 40)
+func wholeNumber(text []byte) float64 {
+	n, err := strconv.ParseUint(string(text), 10, 40)
 	if err != nil {
 		return 0
 	}

@@ -6,8 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
-
+	"github.com/gpu-watchdog/gpu-watchdog/internal/exposition"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -19,6 +18,9 @@ const (
 	// maxPIDSeries bounds the series that differ in the label pid only.
 	maxPIDSeries = 4096
 )
+
+// zeroEngine is the engine of series that name none: before 0.8.3, and in the V0 engine, there is no such label.
+var zeroEngine = []byte("0")
 
 // sum adds series of one family. A value that cannot be (NaN, infinite, negative) makes the whole sum unknown, because
 // a sum without it would be too small, and too small looks idle.
@@ -99,7 +101,8 @@ type tally struct {
 }
 
 // add takes one sample. It errs where a page names more engines than can be.
-func (t *tally) add(f family, l labels.Labels, v float64) error {
+func (t *tally) add(f family, s *exposition.Sample) error {
+	v := s.Value
 	switch f {
 	case foreign:
 		return nil
@@ -117,21 +120,21 @@ func (t *tally) add(f family, l labels.Labels, v float64) error {
 		}
 		return nil
 	case httpRequests:
-		t.addHTTP(l, v)
+		t.addHTTP(s)
 		return nil
 	case httpDuration:
 		t.httpCount.add(v)
 		return nil
 	}
-	e, err := t.engine(l)
+	e, err := t.engine(s)
 	if err != nil {
 		return err
 	}
 	switch f {
 	case running:
-		return t.addGauge(&e.running, l, v)
+		return t.addGauge(&e.running, s)
 	case waiting:
-		return t.addGauge(&e.waiting, l, v)
+		return t.addGauge(&e.waiting, s)
 	case kvUsage:
 		e.kv.add(v)
 	case kvUsageOld:
@@ -139,7 +142,7 @@ func (t *tally) add(f family, l labels.Labels, v float64) error {
 	case firstTokenSum:
 		e.firstTokenSum.add(v)
 	case sleepState:
-		e.addSleep(l, v)
+		e.addSleep(s)
 	default:
 		e.counters[f].add(v)
 	}
@@ -147,14 +150,14 @@ func (t *tally) add(f family, l labels.Labels, v float64) error {
 }
 
 // engine finds or makes the engine that a series belongs to.
-func (t *tally) engine(l labels.Labels) (*engine, error) {
-	id := l.Get("engine")
-	labelled := id != ""
+func (t *tally) engine(s *exposition.Sample) (*engine, error) {
+	id := s.Get("engine")
+	labelled := len(id) > 0
 	if !labelled {
-		id = "0" // before 0.8.3, and in the V0 engine, there is no such label
+		id = zeroEngine
 	}
 	for i := range t.engines {
-		if t.engines[i].id == id {
+		if t.engines[i].id == string(id) {
 			t.engines[i].labelled = t.engines[i].labelled || labelled
 			return &t.engines[i], nil
 		}
@@ -165,12 +168,13 @@ func (t *tally) engine(l labels.Labels) (*engine, error) {
 	if len(t.engines) == maxEngines {
 		return nil, fmt.Errorf("the page names more than %d engines", maxEngines)
 	}
-	t.engines = append(t.engines, engine{id: id, labelled: labelled})
+	t.engines = append(t.engines, engine{id: string(id), labelled: labelled})
 	return &t.engines[len(t.engines)-1], nil
 }
 
-func (t *tally) addGauge(g *gauge, l labels.Labels, v float64) error {
-	if l.Get("pid") == "" {
+func (t *tally) addGauge(g *gauge, s *exposition.Sample) error {
+	v := s.Value
+	if len(s.Get("pid")) == 0 {
 		g.add(v)
 		return nil
 	}
@@ -178,7 +182,7 @@ func (t *tally) addGauge(g *gauge, l labels.Labels, v float64) error {
 		g.seen, g.bad = true, true
 		return nil
 	}
-	t.scratch = l.BytesWithoutLabels(t.scratch[:0], "pid")
+	t.scratch = s.IdentityBut("pid", t.scratch[:0])
 	before, again := g.byPID[string(t.scratch)]
 	if again {
 		if v > before {
@@ -200,11 +204,11 @@ func (t *tally) addGauge(g *gauge, l labels.Labels, v float64) error {
 
 // addSleep reads the three 0/1 series of vllm:engine_sleep_state. Awake 0 means asleep, whatever the other two say: at
 // sleep level 0 all three are 0.
-func (e *engine) addSleep(l labels.Labels, v float64) {
-	if l.Get("sleep_state") != "awake" {
+func (e *engine) addSleep(s *exposition.Sample) {
+	if string(s.Get("sleep_state")) != "awake" {
 		return
 	}
-	switch v {
+	switch s.Value {
 	case 1:
 		e.awake = true
 	case 0:
@@ -217,17 +221,17 @@ func (e *engine) addSleep(l labels.Labels, v float64) {
 // addHTTP counts requests that can be work: POST on a handler of the server, refused ones (4xx) excepted. GET never
 // counts, or a monitor's look at /v1/models would keep a pod awake. Status is "2xx" in vLLM's own grouping, "200" where
 // that was changed. A sample that does not say its method or status cannot be judged and makes the sum unknown.
-func (t *tally) addHTTP(l labels.Labels, v float64) {
+func (t *tally) addHTTP(s *exposition.Sample) {
 	t.httpDeclared = true
-	method, status := l.Get("method"), l.Get("status")
-	if method == "" || status == "" {
+	method, status := s.Get("method"), s.Get("status")
+	if len(method) == 0 || len(status) == 0 {
 		t.http.seen, t.http.bad = true, true
 		return
 	}
-	if method != "POST" || l.Get("handler") == "none" || len(status) == 3 && status[0] == '4' {
+	if string(method) != "POST" || string(s.Get("handler")) == "none" || len(status) == 3 && status[0] == '4' {
 		return
 	}
-	t.http.add(v)
+	t.http.add(s.Value)
 }
 
 // page closes the books.

@@ -7,9 +7,7 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/textparse"
-
+	"github.com/gpu-watchdog/gpu-watchdog/internal/exposition"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -53,30 +51,18 @@ func cacheOf(page []byte) (c Cache, found bool) {
 }
 
 func cacheOfLine(line []byte) (c Cache, ok bool) {
-	defer func() {
-		if recover() != nil { // the parser is a library's, the page a stranger's
-			c, ok = Cache{}, false
-		}
-	}()
-	p := textparse.NewPromParser(append(bytes.TrimRight(line, "\r\n"), '\n'), labels.NewSymbolTable(), false)
-	for {
-		entry, err := p.Next()
-		if err != nil {
-			return c, false
-		}
-		if entry == textparse.EntrySeries {
-			break
-		}
+	var s exposition.Sample
+	if !s.Parse(bytes.TrimRight(line, "\r\n"), false) {
+		return c, false
 	}
-	var l labels.Labels
-	p.Labels(&l)
-	c = Cache{Blocks: wholeNumber(l.Get("num_gpu_blocks")), BlockTokens: wholeNumber(l.Get("block_size")), DType: l.Get("cache_dtype")}
-	total := wholeNumber(l.Get("kv_cache_memory_bytes"))
+	label := func(name string) string { return string(s.Get(name)) }
+	c = Cache{Blocks: wholeNumber(label("num_gpu_blocks")), BlockTokens: wholeNumber(label("block_size")), DType: label("cache_dtype")}
+	total := wholeNumber(label("kv_cache_memory_bytes"))
 	if !total.Known {
-		total = wholeNumber(l.Get("cpu_kvcache_space_bytes"))
+		total = wholeNumber(label("cpu_kvcache_space_bytes"))
 	}
 	// Where the number of blocks was given by hand, the memory is not what they take.
-	if by := l.Get("num_gpu_blocks_override"); total.Known && c.Blocks.Known && (by == "" || by == "None") {
+	if by := label("num_gpu_blocks_override"); total.Known && c.Blocks.Known && (by == "" || by == "None") {
 		c.BytesPerBlock, c.BytesSource = watchdog.Known(total.Value/c.Blocks.Value), fromTotal
 	}
 	return c, true
