@@ -3,6 +3,7 @@ package panel
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/serving"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/status"
@@ -21,7 +22,7 @@ func (p *sheet) serving(s status.Status) {
 	default:
 		p.row("requests", normal, write(w.Requests, count), "finished "+lately(w.WindowSeconds)+", "+toldBy(w.Source.Value))
 		p.row("TTFT", normal, "p50 "+p50(w)+", p95 "+p95(w), "")
-		p.row("SLA", normal, sla(w), "of first tokens within WATCHDOG_SLA_TTFT")
+		p.row("SLA", normal, sla(w), "of first tokens "+inTime(w.SLATTFTSeconds))
 		p.row("goodput", normal, between(w.GoodputRequestsPerSecond, w.GoodputRequestsPerSecondLow, w.GoodputRequestsPerSecondHigh, "requests/s"), "")
 		p.row("output", normal, write(w.OutputTokensPerSecond, tokensPerSecond), whileServing(w))
 	}
@@ -85,6 +86,17 @@ func sla(w serving.Summary) string {
 	return between(w.SLAPercent, w.SLAPercentLow, w.SLAPercentHigh, "%")
 }
 
+// inTime says how soon a first token was promised.
+func inTime(ttft watchdog.Maybe[float64]) string {
+	if !ttft.Known {
+		return "in time"
+	}
+	return "within " + asGiven(ttft.Value) + " s"
+}
+
+// asGiven writes a setting as a person wrote it.
+func asGiven(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
 func whileServing(w serving.Summary) string {
 	if !w.ServingTokensPerSecond.Known {
 		return ""
@@ -93,9 +105,9 @@ func whileServing(w serving.Summary) string {
 	switch {
 	case !w.SLARateMet.Known:
 	case w.SLARateMet.Value:
-		out += ", as WATCHDOG_SLA_TPS promises"
+		out += ", the SLA of " + asGiven(w.SLATokensPerSecond.Value) + " kept"
 	default:
-		out += ", less than WATCHDOG_SLA_TPS promises"
+		out += ", below the SLA of " + asGiven(w.SLATokensPerSecond.Value)
 	}
 	return "(" + out + ")"
 }

@@ -21,7 +21,7 @@ func bySpans() serving.Summary {
 		OutputTokensPerSecond:    watchdog.Known(245.3),
 		GoodputRequestsPerSecond: watchdog.Known(4.112), GoodputRequestsPerSecondLow: watchdog.Known(4.112), GoodputRequestsPerSecondHigh: watchdog.Known(4.112),
 		SLAPercent: watchdog.Known(99.97), SLAPercentLow: watchdog.Known(99.97), SLAPercentHigh: watchdog.Known(99.97),
-		ServingTokensPerSecond: watchdog.Known(312.4), SLARateMet: watchdog.Known(true), Source: watchdog.Known(serving.FromSpans),
+		SLATTFTSeconds: watchdog.Known(2.0), SLATokensPerSecond: watchdog.Known(300.0), ServingTokensPerSecond: watchdog.Known(312.4), SLARateMet: watchdog.Known(true), Source: watchdog.Known(serving.FromSpans),
 	}
 }
 
@@ -42,7 +42,7 @@ func overloaded() serving.Summary {
 		OutputTokensPerSecond:       watchdog.Known(7.25),
 		GoodputRequestsPerSecondLow: watchdog.Known(0.0), GoodputRequestsPerSecondHigh: watchdog.Known(0.0033),
 		SLAPercentLow: watchdog.Known(0.0), SLAPercentHigh: watchdog.Known(4.25),
-		ServingTokensPerSecond: watchdog.Known(21.0), SLARateMet: watchdog.Known(false), Source: watchdog.Known(serving.FromHistograms),
+		SLATTFTSeconds: watchdog.Known(2.0), SLATokensPerSecond: watchdog.Known(300.0), ServingTokensPerSecond: watchdog.Known(21.0), SLARateMet: watchdog.Known(false), Source: watchdog.Known(serving.FromHistograms),
 	}
 }
 
@@ -73,10 +73,10 @@ func TestServingSection(t *testing.T) {
 		says []string
 		not  string
 	}{
-		"exact":   {bySpans(), []string{"1234 finished in the last 5 minutes, by vLLM's spans", "p50 0.083 s, p95 1.21 s", "99.9 % of first tokens", "4.11 requests/s", "245 tokens/s (312 while serving, as WATCHDOG_SLA_TPS promises)"}, "–"},
+		"exact":   {bySpans(), []string{"1234 finished in the last 5 minutes, by vLLM's spans", "p50 0.083 s, p95 1.21 s", "99.9 % of first tokens within 2 s", "4.11 requests/s", "245 tokens/s (312 while serving, the SLA of 300 kept)"}, "–"},
 		"posted":  {posted, []string{"by posted rows"}, "spans"},
 		"newer":   {newer, []string{"by the stars"}, "spans"},
-		"bounds":  {guess, []string{"by vLLM's histograms", "p50 about 0.080 s, p95 0.25–0.50 s", "0–4.25 %", "0–0.0033 requests/s", "less than WATCHDOG_SLA_TPS"}, "0.4"},
+		"bounds":  {guess, []string{"by vLLM's histograms", "p50 about 0.080 s, p95 0.25–0.50 s", "0–4.25 %", "0–0.0033 requests/s", "below the SLA of 300"}, "0.4"},
 		"no end":  {overloaded(), []string{"3 finished in the last 45 seconds", "p50 unknown, p95 2560 s or more"}, "2560–"},
 		"none":    {nothing(), []string{"no requests in the last 5 minutes"}, "TTFT"},
 		"unheard": {serving.Summary{}, []string{"unknown: no server's histograms were read lately, and no rows came in"}, "TTFT"},

@@ -25,7 +25,7 @@ func TestSummaryOfRows(t *testing.T) {
 		TTFT:                  SummaryTTFT{P50: known(1.7), P95: known(2.87), P95Low: known(2.87), P95High: known(2.87)},
 		OutputTokensPerSecond: known(34.0 / 300), GoodputRequestsPerSecond: known(1.0 / 300), GoodputRequestsPerSecondLow: known(1.0 / 300),
 		GoodputRequestsPerSecondHigh: known(1.0 / 300), SLAPercent: known(50), SLAPercentLow: known(50), SLAPercentHigh: known(50),
-		ServingTokensPerSecond: known(8.5), SLARateMet: watchdog.Known(false), Source: watchdog.Known(FromSpans),
+		SLATTFTSeconds: known(2), SLATokensPerSecond: known(sla.TokensPerSecond), ServingTokensPerSecond: known(8.5), SLARateMet: watchdog.Known(false), Source: watchdog.Known(FromSpans),
 	}
 	if diff := cmp.Diff(want, got, approx); diff != "" {
 		t.Error(diff)
@@ -49,7 +49,7 @@ func TestSummaryAsJSON(t *testing.T) {
 	}
 	const want = `{"window_seconds":null,"requests":null,"ttft_seconds":{"p50":null,"p95":null,"p95_low":null,"p95_high":null},` +
 		`"output_tokens_per_second":null,"goodput_requests_per_second":null,"goodput_requests_per_second_low":null,` +
-		`"goodput_requests_per_second_high":null,"sla_percent":null,"sla_percent_low":null,"sla_percent_high":null,` +
+		`"goodput_requests_per_second_high":null,"sla_ttft_seconds":null,"sla_tokens_per_second":null,"sla_percent":null,"sla_percent_low":null,"sla_percent_high":null,` +
 		`"serving_tokens_per_second":null,"sla_rate_met":null,"source":null}`
 	if string(text) != want {
 		t.Errorf("%s", text)

@@ -2,6 +2,7 @@ package serving
 
 import (
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -24,7 +25,7 @@ type Rows struct {
 	WithoutTokens                                        int
 	// RequestSeconds is the sum of the times that requests took. Requests overlap, so this is no elapsed time.
 	RequestSeconds float64
-	// ServingSeconds is the time in which at least one of them was being served.
+	// ServingSeconds is the time in which at least one of them was being served, before the window too: their tokens count whole.
 	ServingSeconds float64
 	// AverageTPS is the mean over requests of their own tokens per second.
 	AverageTPS watchdog.Maybe[float64]
@@ -46,7 +47,7 @@ func OfRows(rows iter.Seq[ingest.Request], from, to time.Time, s SLA) Rows {
 		if took, known := sane(r.Total); known {
 			out.RequestSeconds += took
 			end := r.FinishedAt.Sub(from).Seconds()
-			busy = append(busy, stretch{max(0, end-took), end})
+			busy = append(busy, stretch{end - took, end})
 		}
 		if r.Aborted {
 			continue
@@ -106,7 +107,7 @@ func covered(all []stretch) (seconds float64) {
 		}
 		return 0
 	})
-	until := 0.0
+	until := math.Inf(-1)
 	for _, s := range all {
 		seconds += max(0, s.to-max(until, s.from))
 		until = max(until, s.to)

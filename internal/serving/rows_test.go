@@ -118,17 +118,18 @@ func TestNoRows(t *testing.T) {
 	}
 }
 
-// The time in which anything was served is never more than the window, nor than the sum of the requests' times.
+// The time in which anything was served is never more than the sum of the requests' times. What was served before the window
+// counts: so do the tokens of the requests that ended in it.
 func TestServingSeconds(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 6))
 		var all []ingest.Request
-		var busy [1000]bool // each tenth of a second
+		var busy [1200]bool // each tenth of a second, from 20 s before the window
 		for range 1 + random.IntN(30) {
 			end, took := float64(1+random.IntN(1000))/10, float64(random.IntN(200))/10
 			all = append(all, row(end, func(r *ingest.Request) { r.Total = known(took) }))
-			for i := max(0, math.Round((end-took)*10)); i < math.Round(end*10); i++ {
-				busy[int(i)] = true
+			for i := math.Round((end - took) * 10); i < math.Round(end*10); i++ {
+				busy[int(i)+200] = true
 			}
 		}
 		want := 0.0
@@ -140,6 +141,14 @@ func TestServingSeconds(t *testing.T) {
 		if got := OfRows(slices.Values(all), start, after(100), sla).ServingSeconds; math.Abs(got-want) > 1e-6 {
 			t.Fatalf("load %d: %v s, truly %v", seed, got, want)
 		}
+	}
+}
+
+// A request that began before the window and ended in it was not served faster than it was.
+func TestRateJustAfterAStart(t *testing.T) {
+	long := row(1, func(r *ingest.Request) { r.Total, r.OutputTokens = known(20), watchdog.Known[int64](400) })
+	if got := OfRows(slices.Values([]ingest.Request{long}), start, after(2), sla); got.ServingTokensPerSecond() != known(20) {
+		t.Errorf("400 tokens in 20 s are %+v tokens/s", got.ServingTokensPerSecond())
 	}
 }
 

@@ -25,6 +25,9 @@ type Summary struct {
 	GoodputRequestsPerSecond     watchdog.Maybe[float64] `json:"goodput_requests_per_second"`
 	GoodputRequestsPerSecondLow  watchdog.Maybe[float64] `json:"goodput_requests_per_second_low"`
 	GoodputRequestsPerSecondHigh watchdog.Maybe[float64] `json:"goodput_requests_per_second_high"`
+	// SLATTFTSeconds and SLATokensPerSecond are what was promised (WATCHDOG_SLA_TTFT, WATCHDOG_SLA_TPS).
+	SLATTFTSeconds     watchdog.Maybe[float64] `json:"sla_ttft_seconds"`
+	SLATokensPerSecond watchdog.Maybe[float64] `json:"sla_tokens_per_second"`
 	// SLAPercent is the share of requests whose first token came in time.
 	SLAPercent     watchdog.Maybe[float64] `json:"sla_percent"`
 	SLAPercentLow  watchdog.Maybe[float64] `json:"sla_percent_low"`
@@ -60,7 +63,7 @@ func (w *Window) Summary(s SLA) Summary {
 	}
 	out.GoodputRequestsPerSecond, out.GoodputRequestsPerSecondLow, out.GoodputRequestsPerSecondHigh = ends(w.Goodput(s))
 	out.SLAPercent, out.SLAPercentLow, out.SLAPercentHigh = ends(w.SLAPercent(s))
-	out.SLARateMet = s.rateMet(out.ServingTokensPerSecond)
+	s.judge(&out)
 	return out
 }
 
@@ -80,15 +83,22 @@ func (r *Rows) Summary(s SLA) Summary {
 	}
 	out.GoodputRequestsPerSecondLow, out.GoodputRequestsPerSecondHigh = out.GoodputRequestsPerSecond, out.GoodputRequestsPerSecond
 	out.SLAPercentLow, out.SLAPercentHigh = out.SLAPercent, out.SLAPercent
-	out.SLARateMet = s.rateMet(out.ServingTokensPerSecond)
+	s.judge(&out)
 	return out
 }
 
-func (s SLA) rateMet(rate watchdog.Maybe[float64]) watchdog.Maybe[bool] {
-	if !rate.Known || s.TokensPerSecond <= 0 {
-		return watchdog.Maybe[bool]{}
+// judge writes what was promised beside what was served.
+func (s SLA) judge(served *Summary) {
+	if s.TTFT > 0 {
+		served.SLATTFTSeconds = watchdog.Known(s.TTFT.Seconds())
 	}
-	return watchdog.Known(rate.Value >= s.TokensPerSecond)
+	if s.TokensPerSecond <= 0 {
+		return
+	}
+	served.SLATokensPerSecond = watchdog.Known(s.TokensPerSecond)
+	if rate := served.ServingTokensPerSecond; rate.Known {
+		served.SLARateMet = watchdog.Known(rate.Value >= s.TokensPerSecond)
+	}
 }
 
 // ends takes a range apart: the number itself where it is one, and its ends.

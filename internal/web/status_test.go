@@ -34,7 +34,7 @@ last_stop: grade next_request_at proof requested_at result target
 money: cold_start_samples cold_start_seconds idle_today_usd price_source price_usd_per_hour saved_usd spent_today_usd usd_per_million_tokens_24h
 money.saved_usd: fixed_10m never_stop
 reasons: code detail since
-serving: goodput_requests_per_second goodput_requests_per_second_high goodput_requests_per_second_low output_tokens_per_second requests serving_tokens_per_second sla_percent sla_percent_high sla_percent_low sla_rate_met source ttft_seconds window_seconds
+serving: goodput_requests_per_second goodput_requests_per_second_high goodput_requests_per_second_low output_tokens_per_second requests serving_tokens_per_second sla_percent sla_percent_high sla_percent_low sla_rate_met sla_tokens_per_second sla_ttft_seconds source ttft_seconds window_seconds
 serving.ttft_seconds: p50 p95 p95_high p95_low
 sources: gpu host sockets vllm
 sources.gpu: floor_percent name percent_max state uuid

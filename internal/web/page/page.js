@@ -102,12 +102,12 @@ function served(s) {
     rows.push(["requests", `no requests ${lately(w.window_seconds)}`]);
   } else {
     const rate = w.serving_tokens_per_second === null ? "" : ` (${figure(w.serving_tokens_per_second)} while serving`;
-    const kept = w.sla_rate_met === null ? "" : w.sla_rate_met ? ", as WATCHDOG_SLA_TPS promises" : ", less than WATCHDOG_SLA_TPS promises";
+    const kept = w.sla_rate_met === null ? "" : w.sla_rate_met ? `, the SLA of ${w.sla_tokens_per_second} kept` : `, below the SLA of ${w.sla_tokens_per_second}`;
     const share = w.sla_percent === null ? between(w.sla_percent_low, w.sla_percent_high, "%") : `${rounded(w.sla_percent, decimals(w.sla_percent), Math.floor)} %`;
     rows.push(
       ["requests", or(w.requests, (n) => n.toFixed(0)), ` finished ${lately(w.window_seconds)}`, el("span", "dim", `, by ${tellers[w.source] ?? w.source}`)],
       ["TTFT", "p50 ", or(f.p50, (v) => `${guessed ? "about " : ""}${figure(v)} s`), ", p95 ", guessed || f.p95 === null ? between(f.p95_low, f.p95_high, "s") : `${figure(f.p95)} s`],
-      ["SLA", share, el("span", "dim", " of first tokens within WATCHDOG_SLA_TTFT")],
+      ["SLA", share, el("span", "dim", ` of first tokens ${w.sla_ttft_seconds === null ? "in time" : `within ${w.sla_ttft_seconds} s`}`)],
       ["goodput", w.goodput_requests_per_second === null ? between(w.goodput_requests_per_second_low, w.goodput_requests_per_second_high, "requests/s") : `${figure(w.goodput_requests_per_second)} requests/s`],
       ["output", or(w.output_tokens_per_second, (v) => `${figure(v)} tokens/s`), el("span", "dim", rate && `${rate}${kept})`)],
     );
