@@ -32,7 +32,7 @@ RUN go mod download
 COPY . .
 # go-nvml binds lazily what an old driver may lack: with -z now (full RELRO) the program would end before main.
 RUN set -eu; \
-    CGO_ENABLED=1 GOARCH=$TARGETARCH CC=$(cat /cc) CGO_CFLAGS="-O2 -Wno-deprecated-declarations" GOFLAGS=-mod=readonly \
+    CGO_ENABLED=1 GOARCH=$TARGETARCH CC=$(cat /cc) CGO_CFLAGS="-Os -Wno-deprecated-declarations" GOFLAGS=-mod=readonly \
         go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/gpu-watchdog ./cmd/gpu-watchdog; \
     mkdir /out/lib
 

@@ -14,7 +14,7 @@ import (
 
 const (
 	// gcPercent and memoryLimit keep the heap small: this runs beside somebody's model.
-	gcPercent   = 50
+	gcPercent   = 25
 	memoryLimit = 48 << 20
 	// processors: a look waits more than it computes. With one for each of a pod's hundred cores, every goroutine that it
 	// starts wakes another thread, and each thread keeps memory of its own (bench/README.md).

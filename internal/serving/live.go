@@ -12,8 +12,8 @@ const (
 	// Now and Day are the windows that a running watchdog keeps.
 	Now = 5 * time.Minute
 	Day = 24 * time.Hour
-	// recentRows is how many rows the window Now can hold, in 1.6 MB: 50 requests a second. Under more it is shorter.
-	recentRows = 16_000
+	// recentRows is how many rows the window Now can hold, in 0.8 MB: 26 requests a second. Under more it is shorter.
+	recentRows = 8_000
 )
 
 // Live is how requests are served on a running pod. Its methods may be called from several goroutines.
@@ -23,6 +23,7 @@ type Live struct {
 	mu      sync.Mutex
 	tracker *Tracker
 	recent  *recent
+	gather  gatherer
 	totals  totals
 }
 
@@ -53,7 +54,7 @@ func (l *Live) Rows(rows []ingest.Request) {
 func (l *Live) Summary(now time.Time) Summary {
 	l.mu.Lock()
 	window := l.tracker.Window(Now, now)
-	rows := OfRows(l.recent.all(), l.recent.since(Now, now), now, l.sla)
+	rows := l.gather.ofRows(l.recent.all(), l.recent.since(Now, now), now, l.sla)
 	l.mu.Unlock()
 	return Better(rows.Summary(l.sla), window.Summary(l.sla))
 }

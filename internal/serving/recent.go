@@ -27,7 +27,7 @@ type brief struct {
 	key         uint64
 	finished    int64 // Unix nanoseconds
 	ttft, total float64
-	tokens      int64
+	tokens      int32
 	toldTokens  bool
 	aborted     bool
 	posted      bool
@@ -41,7 +41,7 @@ func newRecent(most int, began time.Time) *recent {
 func (r *recent) add(row ingest.Request) bool {
 	b := brief{
 		key: maphash.String(r.seed, string(row.Source)+"\x00"+row.Key), finished: row.FinishedAt.UnixNano(),
-		ttft: orNaN(row.TTFT), total: orNaN(row.Total), tokens: row.OutputTokens.Value, toldTokens: row.OutputTokens.Known,
+		ttft: orNaN(row.TTFT), total: orNaN(row.Total), tokens: int32(min(row.OutputTokens.Value, math.MaxInt32)), toldTokens: row.OutputTokens.Known,
 		aborted: row.Aborted, posted: row.Source == ingest.FromPost,
 	}
 	if _, again := r.keys[b.key]; again {
@@ -75,7 +75,7 @@ func (r *recent) all() iter.Seq[ingest.Request] {
 		for _, b := range r.rows {
 			row := ingest.Request{
 				FinishedAt: time.Unix(0, b.finished), TTFT: notNaN(b.ttft), Total: notNaN(b.total), Aborted: b.aborted,
-				Source: ingest.FromSpan, OutputTokens: watchdog.Maybe[int64]{Value: b.tokens, Known: b.toldTokens},
+				Source: ingest.FromSpan, OutputTokens: watchdog.Maybe[int64]{Value: int64(b.tokens), Known: b.toldTokens},
 			}
 			if b.posted {
 				row.Source = ingest.FromPost

@@ -36,9 +36,19 @@ type Rows struct {
 // OfRows makes the figures of the rows that finished after from and until to, each row once. It holds 64 bytes for each row
 // while it works, so it is for hours, not for years.
 func OfRows(rows iter.Seq[ingest.Request], from, to time.Time, s SLA) Rows {
+	var g gatherer
+	return g.ofRows(rows, from, to, s)
+}
+
+// gatherer makes the figures of rows, and keeps its room from one time to the next.
+type gatherer struct {
+	ttft, tpot, total, queue, prefill, decode, tps []float64
+	busy                                           []stretch
+}
+
+func (g *gatherer) ofRows(rows iter.Seq[ingest.Request], from, to time.Time, s SLA) Rows {
+	g.empty()
 	out := Rows{Seconds: max(0, to.Sub(from).Seconds())}
-	var ttft, tpot, total, queue, prefill, decode, tps []float64
-	var busy []stretch
 	for r := range rows {
 		if !r.FinishedAt.After(from) || r.FinishedAt.After(to) {
 			continue
@@ -47,7 +57,7 @@ func OfRows(rows iter.Seq[ingest.Request], from, to time.Time, s SLA) Rows {
 		if took, known := sane(r.Total); known {
 			out.RequestSeconds += took
 			end := r.FinishedAt.Sub(from).Seconds()
-			busy = append(busy, stretch{end - took, end})
+			g.busy = append(g.busy, stretch{end - took, end})
 		}
 		if r.Aborted {
 			continue
@@ -55,17 +65,32 @@ func OfRows(rows iter.Seq[ingest.Request], from, to time.Time, s SLA) Rows {
 		for _, one := range [...]struct {
 			value watchdog.Maybe[float64]
 			to    *[]float64
-		}{{r.TTFT, &ttft}, {r.TPOT, &tpot}, {r.Total, &total}, {r.Queue, &queue}, {r.Prefill, &prefill}, {r.Decode, &decode}, {r.TPS, &tps}} {
+		}{{r.TTFT, &g.ttft}, {r.TPOT, &g.tpot}, {r.Total, &g.total}, {r.Queue, &g.queue}, {r.Prefill, &g.prefill}, {r.Decode, &g.decode}, {r.TPS, &g.tps}} {
 			if v, known := sane(one.value); known {
 				*one.to = append(*one.to, v)
 			}
 		}
 	}
-	out.ServingSeconds = covered(busy)
-	out.AverageTPS = Exact(tps).Mean
-	out.TTFT, out.PerOutputToken, out.EndToEnd = Exact(ttft), Exact(tpot), Exact(total)
-	out.Queue, out.Prefill, out.Decode = Exact(queue), Exact(prefill), Exact(decode)
+	out.ServingSeconds = covered(g.busy)
+	out.AverageTPS = Exact(g.tps).Mean
+	out.TTFT, out.PerOutputToken, out.EndToEnd = Exact(g.ttft), Exact(g.tpot), Exact(g.total)
+	out.Queue, out.Prefill, out.Decode = Exact(g.queue), Exact(g.prefill), Exact(g.decode)
 	return out
+}
+
+// empty drops what was gathered, and room that the last time was far too much.
+func (g *gatherer) empty() {
+	for _, list := range [...]*[]float64{&g.ttft, &g.tpot, &g.total, &g.queue, &g.prefill, &g.decode, &g.tps} {
+		*list = emptied(*list)
+	}
+	g.busy = emptied(g.busy)
+}
+
+func emptied[T any](list []T) []T {
+	if len(list) < cap(list)/8 {
+		return nil
+	}
+	return list[:0]
 }
 
 // count grades one row and adds up its tokens.

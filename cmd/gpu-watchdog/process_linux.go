@@ -3,6 +3,7 @@
 package main
 
 /*
+#include <malloc.h>
 #include <sys/prctl.h>
 
 // While a look is under way Go's runtime watches over it from a thread that sleeps for 20 microseconds at a time, and by default
@@ -12,6 +13,14 @@ package main
 // (a sandbox), all works as well and costs a little more.
 __attribute__((constructor)) static void be_easy_on_timers(void) {
 	prctl(PR_SET_TIMERSLACK, 1000000UL, 0UL, 0UL, 0UL);
+}
+
+// glibc gives threads heaps of their own, so that they need not wait for each other. Ours are rarely two in C at once, and each
+// heap keeps what was freed in it: half a megabyte for nothing.
+__attribute__((constructor)) static void keep_one_heap(void) {
+#ifdef __GLIBC__
+	mallopt(M_ARENA_MAX, 1);
+#endif
 }
 */
 import "C"
