@@ -63,7 +63,7 @@ func Environment(venv, kernels string) []string {
 // Kernels is the folder of compiled kernels below a working folder.
 func Kernels(work string) string { return filepath.Join(work, "kernels") }
 
-// StartServer starts vLLM on the CPU with the limits of a laptop, in a session of its own. It is not ready yet.
+// StartServer starts vLLM on the CPU with the limits of a laptop, in a process group of its own. It is not ready yet.
 func StartServer(c ServerConfig) (*Server, error) {
 	argv := append([]string{filepath.Join(c.Venv, "bin", "vllm"), "serve", c.Model, "--served-model-name", ModelName,
 		"--host", "127.0.0.1", "--port", strconv.Itoa(c.Port), "--max-model-len", "4096", "--max-num-seqs", "4", "--enforce-eager"}, c.Args...)
@@ -81,7 +81,9 @@ func StartServer(c ServerConfig) (*Server, error) {
 	defer out.Close()
 	s.cmd = exec.Command(argv[0], argv[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = out, out
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	// A group, so that all of it can be ended at once, and no session: kernels that share their time out by session let the server
+	// and its client stall each other for a tenth of a second where there are two cores.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.cmd.Env = append(Environment(c.Venv, Kernels(c.Work)), c.Env...)
 	s.Began = time.Now()
 	if err := s.cmd.Start(); err != nil {
