@@ -4,8 +4,8 @@
 // machine's CPU, with and without the watchdog, and from that the paired difference of the 99th percentile of the inter-token
 // latency. A machine's speed drifts by more within a minute than a watchdog could ever cost, so the two halves of a pair are
 // woven into one run: the watchdog is paused and goes on several times a second, and each latency counts for the state that it
-// fell into. Looks that fall due in a pause are taken at its end, so the watchdog's half has twice as many of them as a watchdog
-// that runs all the time. bench/vllm.sh builds what it needs, and bench/README.md says what came out.
+// fell into. Looks that fall due in a pause are taken at its end, so all of them are in the watchdog's half; it looks every 10 s, so that
+// this half has as many of them as one that runs all the time and looks every 5 s. bench/vllm.sh builds what it needs, and bench/README.md says what came out.
 package main
 
 import (

@@ -84,6 +84,9 @@ func serve(ctx context.Context, o options) (*server, error) {
 
 func (s *server) close() { _ = s.Stop() }
 
+// defaultInterval is the distance of two looks of a watchdog that nobody told otherwise.
+const defaultInterval = 5 * time.Second
+
 // measure makes one pair: a run of the benchmark, during which the watchdog runs and pauses in turn.
 func (s *server) measure(ctx context.Context, name string, prompts int, w *process.Process, first bool) (pair, error) {
 	ctx, cancel := context.WithTimeout(ctx, runMost)
@@ -118,6 +121,7 @@ func (s *server) watch(ctx context.Context) (*process.Process, error) {
 	w, err := process.Start(filepath.Join(s.dir, "watchdog.log"), []string{
 		"WATCHDOG_DRY_RUN=true", "WATCHDOG_PRICE=1.50", "WATCHDOG_NAME=bench", "WATCHDOG_DIR=" + filepath.Join(s.dir, "memory"),
 		"WATCHDOG_VLLM_URLS=http://" + s.address, "WATCHDOG_LISTEN=" + listen, "WATCHDOG_NVML_LIBRARY=" + s.library, s.script.Env(),
+		"WATCHDOG_CHECK_INTERVAL=" + (2 * defaultInterval).String(), // all its looks fall into the half of the time in which it runs
 	}, s.watchdog, "run")
 	if err != nil {
 		return nil, err
