@@ -1,0 +1,60 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"sync"
+	"syscall"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/supervisor/link"
+	"golang.org/x/sys/unix"
+)
+
+// peer is our end of the link to the watchdog, one for each of its lives. Nothing here ever waits: a watchdog that does not
+// read loses lines, and hears of the server with the next change.
+type peer struct {
+	mu           sync.Mutex
+	opened       bool
+	ours, theirs int
+}
+
+// open makes a pair of sockets and returns the end that the watchdog inherits.
+func (p *peer) open() (theirs int, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opened, p.ours, p.theirs = true, pair[0], pair[1]
+	return p.theirs, nil
+}
+
+// handedOver closes our copy of the watchdog's end.
+func (p *peer) handedOver() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened {
+		_ = syscall.Close(p.theirs)
+	}
+}
+
+func (p *peer) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened {
+		_ = syscall.Close(p.ours)
+	}
+	p.opened = false
+}
+
+func (p *peer) send(m link.Message) {
+	text, err := json.Marshal(m)
+	if err != nil || len(text) > link.MostBytes {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened {
+		_ = unix.Sendto(p.ours, text, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil) // see peer
+	}
+}
