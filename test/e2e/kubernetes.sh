@@ -13,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 # Those that the manifests are written for are older; the newest knows the most that could be wrong with them.
-readonly kubernetes=1.37.2 kustomize=5.8.3
+readonly kubernetes=1.37.2 kustomize=5.8.1
 
 if [[ " $* " == *" -help "* || " $* " == *" --help "* || " $* " == *" -h "* ]]; then
 	exec go run ./test/e2e/kubernetes -help
