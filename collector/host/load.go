@@ -2,8 +2,10 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
@@ -17,7 +19,9 @@ type HostConfig struct {
 
 // Host reads how much CPU the pod's cgroup uses and how much its network takes in, as means between two reads.
 //
-// In a Kubernetes sidecar the cgroup that can be seen is the sidecar's own, and the server's CPU is not in it.
+// In a Kubernetes sidecar the cgroup that can be seen is the sidecar's own, and the server's CPU is not in it. Where the
+// containers share their processes that is found out here. Else the sidecar is its container's first process, and the caller
+// must not take its load for the pod's.
 type Host struct {
 	root string
 
@@ -26,6 +30,10 @@ type Host struct {
 	found    bool       // an account was found once: its absence is a failure from then on
 	used     watchdog.Maybe[time.Duration]
 	received map[string]uint64 // nil: no baseline
+	// elsewhere: the server is in another container. That stays so, whoever comes into ours for a moment.
+	elsewhere bool
+	ownUsed   watchdog.Maybe[time.Duration]
+	ownCores  watchdog.Maybe[float64]
 }
 
 // NewHost prepares a reader; nothing is read before the first Read.
@@ -41,6 +49,7 @@ func (h *Host) Read(ctx context.Context, elapsed time.Duration) watchdog.Host {
 	if err := ctx.Err(); err != nil {
 		// These files answer at once or not at all, so asking late is the only thing to refuse.
 		h.used, h.received = watchdog.Maybe[time.Duration]{}, nil
+		h.ownUsed, h.ownCores = watchdog.Maybe[time.Duration]{}, watchdog.Maybe[float64]{}
 		return watchdog.Host{State: watchdog.SourceFailed, Reason: fmt.Sprintf("read the pod's load: %v", err)}
 	}
 	out := watchdog.Host{State: watchdog.SourceOK}
@@ -52,12 +61,25 @@ func (h *Host) Read(ctx context.Context, elapsed time.Duration) watchdog.Host {
 		h.used = watchdog.Maybe[time.Duration]{}
 	}
 	h.network(&out, elapsed)
+	h.own(elapsed)
 	return out
 }
 
+// OwnCores is the mean number of cores that this process used in the window of the last Read; the pod's count holds them too.
+// Unknown as the values of Read are.
+func (h *Host) OwnCores() watchdog.Maybe[float64] {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ownCores
+}
+
 func (h *Host) cpu(out *watchdog.Host, elapsed time.Duration) error {
+	if h.elsewhere {
+		return errOtherContainer
+	}
 	if h.account.path == "" {
 		account, err := findCPUAccount(h.root)
+		h.elsewhere = errors.Is(err, errOtherContainer)
 		if err != nil {
 			return err
 		}
@@ -73,6 +95,21 @@ func (h *Host) cpu(out *watchdog.Host, elapsed time.Duration) error {
 	}
 	h.used = watchdog.Known(used)
 	return nil
+}
+
+// own counts what we use ourselves, all threads of it.
+func (h *Host) own(elapsed time.Duration) {
+	before := h.ownUsed
+	h.ownUsed, h.ownCores = watchdog.Maybe[time.Duration]{}, watchdog.Maybe[float64]{}
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return
+	}
+	used := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	if before.Known && used >= before.Value && elapsed > 0 {
+		h.ownCores = watchdog.Known((used - before.Value).Seconds() / elapsed.Seconds())
+	}
+	h.ownUsed = watchdog.Known(used)
 }
 
 // network sums what grew on the interfaces that both reads know; one that fell makes the window unknown.
