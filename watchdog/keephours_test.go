@@ -97,6 +97,8 @@ func TestKeepHoursLastFromTo(t *testing.T) {
 		{"Santiago, put forward at midnight: the day begins at 1:00", "sun 00:00-01:00 America/Santiago", "2026-09-06 04:00", "2026-09-06 05:00"},
 		{"Santiago, put forward at midnight: a day of 23 hours", "sun 00:00-24:00 America/Santiago", "2026-09-06 04:00", "2026-09-07 03:00"},
 		{"Santiago, put back at midnight: Saturday's last hour comes twice", "sat 23:00-24:00 America/Santiago", "2026-04-05 02:00", "2026-04-05 04:00"},
+		{"St. John's, put back at 0:01: what has begun on Sunday goes on through the end of Saturday", "sun 00:00-01:00 America/St_Johns", "2010-11-07 02:30", "2010-11-07 04:30"},
+		{"Apia, which left a Friday out", "fri 09:00-18:00 Pacific/Apia", "2011-12-30 10:00", "2011-12-30 19:00"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, from, until := kept(t, c.hours), instant(t, c.from), instant(t, c.until)
