@@ -292,13 +292,15 @@ func TestTakeBack(t *testing.T) {
 		script func(n int) (int, string, error)
 		// after is how long after the announcement it is taken back.
 		after time.Duration
+		// told is when people are told.
+		told  time.Duration
 		want  []string
 		count Counts
 	}{
-		{"delivered", nil, time.Minute, []string{"stop_announced gap-1", "stop_taken_back gap-1"}, Counts{Sent: 2}},
-		{"on its way", nil, time.Second, []string{"stop_announced gap-1", "stop_taken_back gap-1"}, Counts{Sent: 2}},
-		{"between two tries", func(n int) (int, string, error) { return map[bool]int{true: 500, false: 200}[n == 1], "", nil }, 2500 * time.Millisecond, []string{"stop_announced gap-1", "stop_taken_back gap-1"}, Counts{Sent: 1, TakenBack: 1}},
-		{"on its way and refused", func(n int) (int, string, error) { return map[bool]int{true: 500, false: 200}[n == 1], "", nil }, time.Second, []string{"stop_announced gap-1", "stop_taken_back gap-1"}, Counts{Sent: 1, TakenBack: 1}},
+		{"delivered", nil, time.Minute, time.Minute, []string{"stop_announced gap-1", "stop_taken_back gap-1"}, Counts{Sent: 2}},
+		{"on its way", nil, time.Second, 2 * time.Second, []string{"stop_announced gap-1", "stop_taken_back gap-1"}, Counts{Sent: 2}},
+		{"between two tries", func(n int) (int, string, error) { return map[bool]int{true: 500, false: 200}[n == 1], "", nil }, 2500 * time.Millisecond, 2500 * time.Millisecond, []string{"stop_announced gap-1", "stop_taken_back gap-1"}, Counts{Sent: 1, TakenBack: 1}},
+		{"on its way and refused", func(n int) (int, string, error) { return map[bool]int{true: 500, false: 200}[n == 1], "", nil }, time.Second, 2 * time.Second, []string{"stop_announced gap-1", "stop_taken_back gap-1"}, Counts{Sent: 1, TakenBack: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, &wire{script: c.script, takes: 2 * time.Second}, func(b bubble) {
@@ -312,6 +314,9 @@ func TestTakeBack(t *testing.T) {
 				b.TakeBack("gap-1", "work came", nil)
 				time.Sleep(time.Minute)
 				checkSeen(t, b, c.want...)
+				if at := b.wire.instants(); at[len(at)-1] != c.told {
+					t.Errorf("told after %s, want %s", at[len(at)-1], c.told)
+				}
 				checkCounts(t, b, c.count)
 			})
 		})
