@@ -51,8 +51,10 @@ func TestDescribe(t *testing.T) {
 			b.server.Allow(kubetest.Rule{Verb: "get", Group: "*", Resource: "*"}, kubetest.Rule{Verb: "create", Group: "*", Resource: "*"},
 				kubetest.Rule{Verb: "update", Group: "apps", Resource: "deployments/scale", Name: "other"})
 		}, kubernetes.PermissionRefused, `resourceNames: ["llama"]`, "", []kubernetes.Rule{update}},
-		{"may not read pods", func(b *bench) { b.server.Deny(kubetest.Rule{Verb: "get", Resource: "pods"}) }, kubernetes.PermissionRefused, "get pods", "",
-			[]kubernetes.Rule{{Verb: "get", Resource: "pods", Name: podName}}},
+		{
+			"may not read pods", func(b *bench) { b.server.Deny(kubetest.Rule{Verb: "get", Resource: "pods"}) }, kubernetes.PermissionRefused, "get pods", "",
+			[]kubernetes.Rule{{Verb: "get", Resource: "pods", Name: podName}},
+		},
 		{"may not ask", func(b *bench) {
 			b.server.Deny(kubetest.Rule{Verb: "create", Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"})
 		}, kubernetes.PermissionUnproven, "whether it may be scaled is not known", "", nil},
