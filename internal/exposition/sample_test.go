@@ -118,6 +118,9 @@ func FuzzSample(f *testing.F) {
 			t.Errorf("the series %q is no part of %q", s.Series, line)
 		}
 		for _, known := range s.Labels {
+			if len(known.Name) == 0 {
+				continue // the library's own search passes over a label without a name
+			}
 			if got := string(s.Get(string(known.Name))); got != l.Get(string(known.Name)) {
 				t.Errorf("label %q is %q", known.Name, got)
 			}
