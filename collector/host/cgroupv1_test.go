@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -162,7 +163,7 @@ func TestOwnCores(t *testing.T) {
 		t.Errorf("at first: %+v", got)
 	}
 	start := time.Now()
-	eventually(t, "some CPU used by ourselves", func() bool {
+	eventually.Within(t, 5*time.Second, "some CPU used by ourselves", func() bool {
 		for end := time.Now().Add(10 * time.Millisecond); time.Now().Before(end); {
 		}
 		h.Read(t.Context(), time.Since(start))

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -172,7 +173,7 @@ func TestHostReadsThisMachine(t *testing.T) {
 		t.Skipf("no CPU accounting here: %s", first.Reason)
 	}
 	start := time.Now()
-	eventually(t, "some CPU used", func() bool {
+	eventually.Within(t, 5*time.Second, "some CPU used", func() bool {
 		for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
 		}
 		got := h.Read(t.Context(), time.Since(start))

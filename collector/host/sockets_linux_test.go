@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -80,7 +81,7 @@ func send(t testing.TB, from, to net.Conn, n int) {
 func only(t *testing.T, s *Sockets, what string, condition func(watchdog.Connection) bool) watchdog.Connection {
 	t.Helper()
 	var found watchdog.Connection
-	eventually(t, what, func() bool {
+	eventually.Within(t, 5*time.Second, what, func() bool {
 		got := s.Read(t.Context())
 		if got.State != watchdog.SourceOK {
 			t.Fatalf("state %d: %s", got.State, got.Reason)
@@ -141,7 +142,7 @@ func lifeOfAConnection(t *testing.T, s *Sockets, l net.Listener, dial func() (ne
 		t.Errorf("owed, and yet data came %v ago and went %v ago", owed.SinceReceived, owed.SinceSent)
 	}
 	// Let a few jiffies pass, so that the answer's stamp is later than the question's.
-	eventually(t, "20 ms since the request", func() bool {
+	eventually.Within(t, 5*time.Second, "20 ms since the request", func() bool {
 		return s.Read(t.Context()).Connections[0].SinceReceived >= 20*time.Millisecond
 	})
 	send(t, server, client, 5424)
@@ -161,7 +162,7 @@ func lifeOfAConnection(t *testing.T, s *Sockets, l net.Listener, dial func() (ne
 		t.Errorf("half closed reads as %+v", left)
 	}
 	_ = server.Close()
-	eventually(t, "vanished", func() bool { return len(s.Read(t.Context()).Connections) == 0 })
+	eventually.Within(t, 5*time.Second, "vanished", func() bool { return len(s.Read(t.Context()).Connections) == 0 })
 }
 
 // The kernel filters by port, over several ports, and the client's ends are not taken for servers'.
@@ -286,7 +287,7 @@ func TestSocketsLeaveOutOurOwn(t *testing.T) {
 			stranger, _ := connect(t, l, dialer(c.dialNetwork, c.dialHost, portOf(l)))
 			only(t, s, "a stranger", func(c watchdog.Connection) bool { return c.Peer == local(stranger).String() })
 			_ = server.Close()
-			eventually(t, "our leftover is forgotten", func() bool { s.Read(t.Context()); return len(own.cookies) == 0 })
+			eventually.Within(t, 5*time.Second, "our leftover is forgotten", func() bool { s.Read(t.Context()); return len(own.cookies) == 0 })
 		})
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 )
 
 // seat is a real pseudo terminal: the end at which a person sits, or a program that holds it for one.
@@ -109,7 +111,7 @@ func (s *seat) rest(readers ...*Terminals) {
 		return st
 	}
 	before := changed().Ctim
-	eventually(s.t, "the times of "+s.name()+" are set", func() bool {
+	eventually.Within(s.t, 5*time.Second, "the times of "+s.name()+" are set", func() bool {
 		past := unix.NsecToTimespec(time.Now().Add(-time.Hour).UnixNano())
 		if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{past, past}, 0); err != nil {
 			s.t.Fatal(err)
@@ -124,7 +126,7 @@ func (s *seat) rest(readers ...*Terminals) {
 // printed waits until something was written to the terminal since it rested.
 func (s *seat) printed() {
 	s.t.Helper()
-	eventually(s.t, "output on "+s.name(), func() bool {
+	eventually.Within(s.t, 5*time.Second, "output on "+s.name(), func() bool {
 		info, err := os.Stat("/dev/" + s.name())
 		return err == nil && time.Since(info.ModTime()) < time.Minute
 	})
@@ -148,7 +150,7 @@ func (s *seat) use(r *Terminals) (TerminalUse, bool) {
 func (s *seat) used(r *Terminals, program string, typed bool) {
 	s.t.Helper()
 	var got TerminalUse
-	eventually(s.t, s.name()+" in use", func() bool { var ok bool; got, ok = s.use(r); return ok })
+	eventually.Within(s.t, 5*time.Second, s.name()+" in use", func() bool { var ok bool; got, ok = s.use(r); return ok })
 	if got.Program != program || got.Typed != typed || got.Ago < 0 || got.Ago > ttyStep || got.Closed {
 		s.t.Errorf("got %+v, want %q, typed %v", got, program, typed)
 	}
@@ -241,7 +243,7 @@ func TestTerminalsOfThisMachine(t *testing.T) {
 		s.used(r, "sh", true)
 		_ = cmd.Process.Kill()
 		s.master.Close()
-		eventually(t, "the terminal is closed", func() bool {
+		eventually.Within(t, 5*time.Second, "the terminal is closed", func() bool {
 			got, used := s.use(r)
 			return used && got.Closed && got.Program == "sh"
 		})
@@ -287,7 +289,7 @@ func testTmux(t *testing.T) {
 	r = NewTerminals(TerminalConfig{})
 	s := newSeat(t)
 	s.run(tmux("attach"))
-	eventually(t, "tmux is attached", func() bool { return ask("list-clients") != "" })
+	eventually.Within(t, 5*time.Second, "tmux is attached", func() bool { return ask("list-clients") != "" })
 	pane.rest(r)
 	s.rest(r)
 	s.printed()

@@ -17,6 +17,8 @@ import (
 	resourcepb "go.opentelemetry.io/proto/slim/otlp/resource/v1"
 	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 )
 
 // noon is the time of every test that needs one.
@@ -90,19 +92,8 @@ func taking(t testing.TB, sink Sink, change ...func(*Config)) (*Server, string) 
 			t.Errorf("Run: %v", err)
 		}
 	})
-	eventually(t, "the server listens", func() bool { return s.Address() != "" })
+	eventually.Holds(t, "the server listens", func() bool { return s.Address() != "" })
 	return s, "http://" + s.Address()
-}
-
-// eventually waits for a condition, at most ten seconds.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !condition(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-		<-time.After(time.Millisecond)
-	}
 }
 
 // client speaks HTTP/1.1, or with h2 HTTP/2 without encryption.

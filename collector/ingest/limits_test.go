@@ -18,6 +18,8 @@ import (
 	"connectrpc.com/connect"
 	commonpb "go.opentelemetry.io/proto/slim/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 )
 
 func mustAddress(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
@@ -110,7 +112,7 @@ func TestHostileBodies(t *testing.T) {
 			if a.status != c.status || !strings.Contains(a.body, c.why) {
 				t.Errorf("answered %d, %q", a.status, a.body)
 			}
-			eventually(t, "the server has done", func() bool { return len(s.slots.inside) == 0 })
+			eventually.Holds(t, "the server has done", func() bool { return len(s.slots.inside) == 0 })
 			if kept := sink.count(); c.status == 413 && c.path == RowsPath && kept != 0 || c.name == "one long span among others" && kept != 2 {
 				t.Errorf("%d rows were kept", kept)
 			}
@@ -235,7 +237,7 @@ func TestBurst(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "all slots are taken and the others wait", func() bool {
+	eventually.Holds(t, "all slots are taken and the others wait", func() bool {
 		return len(s.slots.inside) == defaultConcurrency && len(s.slots.waiting) == messages-defaultConcurrency
 	})
 	if grown := live() - before; grown > 6<<20 {
@@ -256,7 +258,7 @@ func TestFullHouse(t *testing.T) {
 	defer close(release)
 	body := `{"requests": [` + goodRow + `]}`
 	go func() { _, _ = http.Post(base+RowsPath, "application/json", strings.NewReader(body)) }()
-	eventually(t, "the slot is taken", func() bool { return len(s.slots.inside) == 1 })
+	eventually.Holds(t, "the slot is taken", func() bool { return len(s.slots.inside) == 1 })
 	if a := post(t, base+RowsPath, "application/json", strings.NewReader(body)); a.status != 503 || a.header.Get("Retry-After") != "1" || !strings.Contains(a.body, "1 messages are being taken in") {
 		t.Errorf("answered %d, %q", a.status, a.body)
 	}
@@ -289,7 +291,7 @@ func TestRowsInMemoryAreBounded(t *testing.T) {
 			t.Errorf("answered %d, %q", a.status, a.body)
 		}
 	}()
-	eventually(t, "the first rows are held", func() bool { return s.Activity() == 15_000 })
+	eventually.Holds(t, "the first rows are held", func() bool { return s.Activity() == 15_000 })
 	if a := post(t, base+RowsPath, "application/json", strings.NewReader(rows(15_000))); a.status != 503 || a.header.Get("Retry-After") != "1" {
 		t.Errorf("with other rows in memory: answered %d, %q", a.status, a.body)
 	}
@@ -334,7 +336,7 @@ func TestSlowClients(t *testing.T) {
 	if got := response.Trailer.Get("Grpc-Status"); got != "4" {
 		t.Errorf("over HTTP/2 the status is %q, %q", got, response.Trailer.Get("Grpc-Message"))
 	}
-	eventually(t, "the slot is free", func() bool { return len(s.slots.inside) == 0 })
+	eventually.Holds(t, "the slot is free", func() bool { return len(s.slots.inside) == 0 })
 }
 
 // A connection that sends now and then is kept: gRPC's clients use one for their whole life.

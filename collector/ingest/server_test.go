@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 )
 
 // An address that is taken is warned of once, and had as soon as it is free.
@@ -26,13 +28,13 @@ func TestTakenAddress(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
-	eventually(t, "it has tried again", func() bool { return logs.FilterMessage("still not taking spans and rows").Len() > 2 })
+	eventually.Holds(t, "it has tried again", func() bool { return logs.FilterMessage("still not taking spans and rows").Len() > 2 })
 	warnings := s.Warnings()
 	if len(warnings) != 1 || !strings.Contains(warnings[0], "is taken by another program") || !strings.Contains(warnings[0], "WATCHDOG_INGEST_LISTEN") || s.Address() != "" {
 		t.Errorf("warnings %q, address %q", warnings, s.Address())
 	}
 	other.Close()
-	eventually(t, "it listens", func() bool { return s.Address() != "" })
+	eventually.Holds(t, "it listens", func() bool { return s.Address() != "" })
 	if len(s.Warnings()) != 0 || logs.FilterMessage("not taking spans and rows").Len() != 1 {
 		t.Errorf("warnings %q, %d lines", s.Warnings(), logs.FilterMessage("not taking spans and rows").Len())
 	}
@@ -80,7 +82,7 @@ func TestEnd(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
-	eventually(t, "it listens", func() bool { return s.Address() != "" })
+	eventually.Holds(t, "it listens", func() bool { return s.Address() != "" })
 	url := "http://" + s.Address() + RowsPath
 	answers := make(chan int)
 	go func() {
@@ -95,7 +97,7 @@ func TestEnd(t *testing.T) {
 	}()
 	<-reached
 	stop()
-	eventually(t, "no more connections are taken", func() bool {
+	eventually.Holds(t, "no more connections are taken", func() bool {
 		c, err := net.Dial("tcp", strings.TrimPrefix(strings.TrimSuffix(url, RowsPath), "http://"))
 		if err == nil {
 			c.Close()
@@ -137,7 +139,7 @@ func TestEndCutsOff(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
-	eventually(t, "it listens", func() bool { return s.Address() != "" })
+	eventually.Holds(t, "it listens", func() bool { return s.Address() != "" })
 	go func() {
 		r, err := http.Post("http://"+s.Address()+RowsPath, "application/json", strings.NewReader(`{"requests": [`+goodRow+`]}`))
 		if err == nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -141,7 +142,7 @@ func TestCodesOfInit(t *testing.T) {
 		if g.State != c.state || !strings.Contains(g.Reason, c.words) || len(g.Devices) != 0 {
 			t.Errorf("code %d: have %v %q, want %v with %q", c.code, g.State, g.Reason, c.state, c.words)
 		}
-		until(t, "three tries", func() bool { return calls(t, script.Trace, "nvmlInit_v2") >= 3 })
+		eventually.Within(t, bound, "three tries", func() bool { return calls(t, script.Trace, "nvmlInit_v2") >= 3 })
 		if logs.Len() != 1 {
 			t.Errorf("code %d: %d log lines after three tries, want 1", c.code, logs.Len())
 		}
@@ -208,7 +209,7 @@ func TestMIG(t *testing.T) {
 		script.GPUs[1].MIG = mode
 		s.Close()
 		s, logs = watch(t, script, brisk)
-		until(t, "three tries", func() bool { return calls(t, script.Trace, "nvmlShutdown") >= 3 })
+		eventually.Within(t, bound, "three tries", func() bool { return calls(t, script.Trace, "nvmlShutdown") >= 3 })
 		if g := read(t, s); g.State != watchdog.SourceAbsent || g.Reason != migReason {
 			t.Errorf("mode %d on both: have %+v", mode, g)
 		}
@@ -260,7 +261,7 @@ func TestSingleSamplesKeepTheHighest(t *testing.T) {
 	write(t, script)
 	polled := func(n int) {
 		had := calls(t, script.Trace, "nvmlDeviceGetUtilizationRates")
-		until(t, "polls", func() bool { return calls(t, script.Trace, "nvmlDeviceGetUtilizationRates") >= had+n })
+		eventually.Within(t, bound, "polls", func() bool { return calls(t, script.Trace, "nvmlDeviceGetUtilizationRates") >= had+n })
 	}
 	polled(2)
 	script.GPUs[0].Rate = nil
@@ -353,7 +354,7 @@ func TestHang(t *testing.T) {
 				return g.State == watchdog.SourceFailed && strings.HasPrefix(g.Reason, "NVML has not answered for ") &&
 					strings.Contains(g.Reason, call)
 			}
-			until(t, "a reason that names the call", func() bool { return named(look()) })
+			eventually.Within(t, bound, "a reason that names the call", func() bool { return named(look()) })
 			for range 3 {
 				if g := look(); !named(g) || len(g.Devices) != 1 || g.Devices[0].State != watchdog.SourceFailed || g.Devices[0].UUID != uuid(0) {
 					t.Fatalf("have %+v", g)

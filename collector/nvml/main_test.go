@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/gpu-watchdog/gpu-watchdog/collector/nvml/standin"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -130,22 +131,10 @@ func read(t *testing.T, s *Source) watchdog.GPU {
 	return s.Read(ctx)
 }
 
-// until asks again and again, until ok.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(bound); !ok(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("after %v still not: %s", bound, what)
-		}
-	}
-}
-
 // readUntil reads until a look satisfies ok, and returns it.
 func readUntil(t *testing.T, s *Source, what string, ok func(watchdog.GPU) bool) (g watchdog.GPU) {
 	t.Helper()
-	until(t, what, func() bool {
+	eventually.Within(t, bound, what, func() bool {
 		g = read(t, s)
 		return ok(g)
 	})

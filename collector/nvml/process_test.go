@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -92,7 +93,7 @@ func TestNoLibrary(t *testing.T) {
 			t.Errorf("have %+v", g)
 		}
 		began := time.Now()
-		until(t, "several tries", func() bool { return time.Since(began) > 4*brisk.RetryEvery })
+		eventually.Within(t, bound, "several tries", func() bool { return time.Since(began) > 4*brisk.RetryEvery })
 		if logs.Len() != 1 {
 			t.Errorf("%d log lines, want 1: %v", logs.Len(), logs.All())
 		}
@@ -167,7 +168,7 @@ func longHang(t *testing.T) {
 	if g := read(t, s); g.State != watchdog.SourceFailed {
 		t.Fatalf("a Read without a near deadline waited for the hang to end: %+v", g)
 	}
-	until(t, "reads that do not wait", func() bool {
+	eventually.Within(t, bound, "reads that do not wait", func() bool {
 		began := time.Now()
 		read(t, s)
 		return time.Since(began) < patience/4

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -67,7 +68,7 @@ func TestRingIsDrainedBetweenLooks(t *testing.T) {
 	write(t, script)
 	began := time.Now()
 	had := calls(t, script.Trace, "nvmlDeviceGetUtilizationRates")
-	until(t, "polls for twice as long as the ring", func() bool {
+	eventually.Within(t, bound, "polls for twice as long as the ring", func() bool {
 		return calls(t, script.Trace, "nvmlDeviceGetUtilizationRates") > had+4 && time.Since(began) > 800*time.Millisecond
 	})
 	d := read(t, s).Devices[0]
@@ -208,14 +209,14 @@ func TestFiguresAreReadNowAndThen(t *testing.T) {
 
 // A look just after a poll of the worker's own is served from it.
 func TestFreshPollServesALook(t *testing.T) {
-	until(t, "a look that needed no poll of its own", func() bool {
+	eventually.Within(t, bound, "a look that needed no poll of its own", func() bool {
 		script := idle(1)
 		script.Trace = filepath.Join(t.TempDir(), "trace")
 		cfg := brisk
 		cfg.PollEvery = maxPollEvery
 		s, _ := watch(t, script, cfg)
 		defer s.Close()
-		until(t, "the first poll", func() bool { return calls(t, script.Trace, "nvmlDeviceGetTotalEnergyConsumption") == 1 })
+		eventually.Within(t, bound, "the first poll", func() bool { return calls(t, script.Trace, "nvmlDeviceGetTotalEnergyConsumption") == 1 })
 		if d := read(t, s).Devices[0]; d.State != watchdog.SourceOK || !d.Rate.Known {
 			t.Fatalf("have %+v", d)
 		}
@@ -270,7 +271,7 @@ func TestFullReplyIsAGap(t *testing.T) {
 			return n > 5
 		})
 		began = time.Now()
-		until(t, "twice the ring", func() bool { return time.Since(began) > 300*time.Millisecond })
+		eventually.Within(t, bound, "twice the ring", func() bool { return time.Since(began) > 300*time.Millisecond })
 		if d := read(t, s).Devices[0]; !d.Gap {
 			t.Errorf("exact sizes %v: no gap although half of the samples are lost (%d came)", exact, len(d.Samples))
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -264,7 +265,7 @@ func TestSilentHost(t *testing.T) {
 		}
 	}
 	// A dial that went on would keep the one connection from the next read.
-	eventually(t, "the dials end with their reads", func() bool { return dials.Load() == 0 })
+	eventually.Within(t, 2*time.Second, "the dials end with their reads", func() bool { return dials.Load() == 0 })
 }
 
 func TestCancelledRead(t *testing.T) {

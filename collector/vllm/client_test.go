@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -120,7 +121,7 @@ func TestReadWaitsForItsTurnOnly(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var first sync.WaitGroup
 	first.Go(func() { c.Read(ctx) })
-	eventually(t, "the first read asks", func() bool { return len(f.takeAsked()) > 0 })
+	eventually.Within(t, 2*time.Second, "the first read asks", func() bool { return len(f.takeAsked()) > 0 })
 	s := read(t, c, 50*time.Millisecond)
 	if s.Outcome != watchdog.OutcomeTimeout || !strings.Contains(s.Detail, "still under way") {
 		t.Errorf("%+v", s)

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/control/orders"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -102,24 +103,8 @@ func running(t *testing.T, c Config) (s *Server, logs *observer.ObservedLogs, en
 func opened(t *testing.T, c Config) (s *Server, logs *observer.ObservedLogs, end func()) {
 	t.Helper()
 	s, logs, end = running(t, c)
-	until(t, "an open socket", s.Open)
+	eventually.Holds(t, "an open socket", s.Open)
 	return s, logs, end
-}
-
-// until waits for what, for at most ten seconds.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	again := time.NewTicker(2 * time.Millisecond)
-	defer again.Stop()
-	for !is() {
-		select {
-		case <-deadline.C:
-			t.Fatal("waited in vain for: " + what)
-		case <-again.C:
-		}
-	}
 }
 
 // socketPath is a path for a socket, short enough for one.

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/control/orders"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 )
 
 // Whatever mode new files get here, the socket is its owner's alone.
@@ -107,13 +108,13 @@ func TestLivingSocketIsLeftAlone(t *testing.T) {
 	path := socketPath(t)
 	other := listening(t, path)
 	s, logs, end := running(t, Config{Path: path})
-	until(t, "three more tries", func() bool { return logs.FilterMessage("still not taking orders").Len() >= 3 })
+	eventually.Holds(t, "three more tries", func() bool { return logs.FilterMessage("still not taking orders").Len() >= 3 })
 	warned := s.Warnings()
 	if len(warned) != 1 || !contains(warned[0], path+" is taken by another program (a second gpu-watchdog?)", "set WATCHDOG_CONTROL_SOCKET", "the watch goes on") || s.Open() {
 		t.Errorf("it warns %q", warned)
 	}
 	_ = other.Close()
-	until(t, "an open socket", s.Open)
+	eventually.Holds(t, "an open socket", s.Open)
 	if s.Warnings() != nil {
 		t.Errorf("it still warns %q", s.Warnings())
 	}
@@ -152,7 +153,7 @@ func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
 			before, err := os.Lstat(path)
 			must(t, err)
 			s, logs, _ := running(t, Config{Path: path})
-			until(t, "three more tries", func() bool { return logs.FilterMessage("still not taking orders").Len() >= 3 })
+			eventually.Holds(t, "three more tries", func() bool { return logs.FilterMessage("still not taking orders").Len() >= 3 })
 			if w := s.Warnings(); len(w) != 1 || !contains(w[0], path+" is taken", x.says, "remove it if nobody needs it, or set WATCHDOG_CONTROL_SOCKET") {
 				t.Errorf("it warns %q", w)
 			}
@@ -161,7 +162,7 @@ func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
 				t.Errorf("it was %v and is %v, %v", before, after, err)
 			}
 			must(t, os.Rename(path, path+"-away"))
-			until(t, "an open socket", s.Open)
+			eventually.Holds(t, "an open socket", s.Open)
 		})
 	}
 }
@@ -190,7 +191,7 @@ func TestPathsThatCannotBe(t *testing.T) {
 		"/proc/gpu-watchdog-" + filepath.Base(folder) + ".sock": "",
 	} {
 		s, logs, _ := running(t, Config{Path: path})
-		until(t, "a second try", func() bool { return logs.FilterMessage("still not taking orders").Len() >= 1 })
+		eventually.Holds(t, "a second try", func() bool { return logs.FilterMessage("still not taking orders").Len() >= 1 })
 		if w := s.Warnings(); len(w) != 1 || !contains(w[0], path, says, "; the watch goes on, but hold, release, postpone and stop are not taken until then") {
 			t.Errorf("%s: it warns %q", path, w)
 		}
@@ -222,7 +223,7 @@ func TestManyServers(t *testing.T) {
 			}
 			return which
 		}
-		until(t, "one that is open", func() bool { return open() >= 0 })
+		eventually.Holds(t, "one that is open", func() bool { return open() >= 0 })
 		if _, err := (Client{Path: path}).Standing(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -235,14 +236,14 @@ func TestLostSocket(t *testing.T) {
 	path := socketPath(t)
 	s, logs, _ := opened(t, Config{Path: path})
 	must(t, os.Remove(path))
-	until(t, "another socket", func() bool { _, err := Client{Path: path}.Standing(t.Context()); return err == nil })
+	eventually.Holds(t, "another socket", func() bool { _, err := Client{Path: path}.Standing(t.Context()); return err == nil })
 	if logs.FilterMessage("the socket for orders is gone and is made anew").Len() != 1 {
 		t.Errorf("the log has %v", logs.All())
 	}
 
 	written(t, path+"2", "another's")
 	must(t, os.Rename(path+"2", path))
-	until(t, "a warning", func() bool { return len(s.Warnings()) == 1 })
+	eventually.Holds(t, "a warning", func() bool { return len(s.Warnings()) == 1 })
 	if text, err := os.ReadFile(path); string(text) != "another's" || s.Open() {
 		t.Errorf("the other's file is %q, %v", text, err)
 	}

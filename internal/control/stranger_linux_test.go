@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/control/orders"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 )
 
 const (
@@ -134,7 +135,7 @@ func TestAnothersDeadSocketIsLeftAlone(t *testing.T) {
 	before, err := os.Lstat(path)
 	must(t, err)
 	s, logs, _ := running(t, Config{Path: path})
-	until(t, "three more tries", func() bool { return logs.FilterMessage("still not taking orders").Len() >= 3 })
+	eventually.Holds(t, "three more tries", func() bool { return logs.FilterMessage("still not taking orders").Len() >= 3 })
 	if w := s.Warnings(); len(w) != 1 || !contains(w[0], "there is a socket of another user") {
 		t.Errorf("it warns %q", w)
 	}

@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 )
 
 // opened runs a door on loopback until the test ends or end is called, and gives its log.
@@ -51,25 +53,9 @@ func greeting(before func()) *http.Server {
 	})}
 }
 
-// until waits for what, for at most ten seconds.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	again := time.NewTicker(2 * time.Millisecond)
-	defer again.Stop()
-	for !is() {
-		select {
-		case <-deadline.C:
-			t.Fatal("waited in vain for: " + what)
-		case <-again.C:
-		}
-	}
-}
-
 func reached(t *testing.T, d *Door) string {
 	t.Helper()
-	until(t, "an address", func() bool { return d.Address() != "" })
+	eventually.Holds(t, "an address", func() bool { return d.Address() != "" })
 	return d.Address()
 }
 
@@ -97,7 +83,7 @@ func TestTakenThenFreed(t *testing.T) {
 	}
 	address := other.Addr().String()
 	d, logs, end := opened(t, Config{Address: address, Retry: 5 * time.Millisecond})
-	until(t, "three more tries", func() bool { return logs.FilterMessage("still not letting people in").Len() >= 3 })
+	eventually.Holds(t, "three more tries", func() bool { return logs.FilterMessage("still not letting people in").Len() >= 3 })
 	if got, want := d.Warnings(), words.Problem(address, taken(t, address)); len(got) != 1 || got[0] != want || d.Address() != "" {
 		t.Errorf("at %q it warns %q, want %q", d.Address(), got, want)
 	}
@@ -155,7 +141,7 @@ func TestListenerFails(t *testing.T) {
 			return failing{l, broken}
 		},
 	})
-	until(t, "the fourth listener", func() bool { return fails.Load() == 4 })
+	eventually.Holds(t, "the fourth listener", func() bool { return fails.Load() == 4 })
 	if text, err := greeted(t.Context(), reached(t, d)); text != "hello" {
 		t.Errorf("heard %q, %v", text, err)
 	}

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/secret"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 )
 
 const (
@@ -93,22 +94,6 @@ func running(t *testing.T, c Config) (*Notifier, *observer.ObservedLogs) {
 	return n, logs
 }
 
-// until waits for what, for at most ten seconds.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	again := time.NewTicker(2 * time.Millisecond)
-	defer again.Stop()
-	for !is() {
-		select {
-		case <-deadline.C:
-			t.Fatal("waited in vain for: " + what)
-		case <-again.C:
-		}
-	}
-}
-
 func newBox(t *testing.T, secure bool) *letterbox {
 	t.Helper()
 	box := &letterbox{}
@@ -130,7 +115,7 @@ func TestToAProgram(t *testing.T) {
 	n.Notify(Message{Kind: StopAnnounced, Key: "gap-1", At: at, StopAt: at.Add(time.Minute), Text: "idle", Fields: map[string]any{"idle_seconds": 480}})
 	n.Notify(Message{Kind: StopAnnounced, Key: "gap-1", Text: "again"})
 	n.Notify(Message{Kind: Test, Key: "1", Text: "last"})
-	until(t, "two messages", func() bool { return n.Counts().Sent == 2 })
+	eventually.Holds(t, "two messages", func() bool { return n.Counts().Sent == 2 })
 	got := box.all()
 	if len(got) != 2 {
 		t.Fatalf("%d requests came", len(got))
@@ -190,7 +175,7 @@ func TestToSlackAndDiscord(t *testing.T) {
 				t.Errorf("it is called %s", n)
 			}
 			n.Notify(Message{Kind: Alarm, Key: "a", Text: "a < b"})
-			until(t, "the message", func() bool { return n.Counts().Sent == 1 })
+			eventually.Holds(t, "the message", func() bool { return n.Counts().Sent == 1 })
 			want := received{host: c.host, path: c.path, kind: "application/json", agent: "gpu-watchdog/test", body: c.body}
 			if got := box.all(); len(got) != 1 || got[0] != want {
 				t.Errorf("received %+v\nwant     %+v", got, want)
@@ -209,11 +194,11 @@ func TestNobodyThere(t *testing.T) {
 	_ = l.Close()
 	n, logs := running(t, Config{URL: secret.New("http://me:" + planted + "@" + address + "/" + planted + "?" + planted)})
 	n.Notify(Message{Kind: Alarm, Key: "a"})
-	until(t, "a warning", func() bool { return len(n.Warnings()) == 1 })
+	eventually.Holds(t, "a warning", func() bool { return len(n.Warnings()) == 1 })
 	if got := n.Warnings()[0]; !strings.Contains(got, address) || !strings.Contains(got, "connection refused") || !strings.Contains(got, setting) {
 		t.Errorf("it warns %q", got)
 	}
-	until(t, "a line", func() bool { return logs.FilterMessage("notification not delivered yet").Len() > 0 })
+	eventually.Holds(t, "a line", func() bool { return logs.FilterMessage("notification not delivered yet").Len() > 0 })
 }
 
 // Neither a redirect nor a host that cannot prove its name gets more than it asked for.
@@ -223,7 +208,7 @@ func TestWrongHosts(t *testing.T) {
 	defer redirecting.Close()
 	n, logs := running(t, Config{URL: secret.New(redirecting.URL + "/" + planted)})
 	n.Notify(Message{Kind: Alarm, Key: "a"})
-	until(t, "the end of it", func() bool { return n.Counts().Failed == 1 })
+	eventually.Holds(t, "the end of it", func() bool { return n.Counts().Failed == 1 })
 	if len(other.all()) != 0 {
 		t.Error("the redirect was followed")
 	}
@@ -235,7 +220,7 @@ func TestWrongHosts(t *testing.T) {
 	unproven := newBox(t, true)
 	n, _ = running(t, Config{URL: secret.New(unproven.URL + "/" + planted)})
 	n.Notify(Message{Kind: Alarm, Key: "a"})
-	until(t, "a warning", func() bool { return len(n.Warnings()) == 1 })
+	eventually.Holds(t, "a warning", func() bool { return len(n.Warnings()) == 1 })
 	if got := n.Warnings()[0]; !strings.Contains(got, "certificate") {
 		t.Errorf("it warns %q", got)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/collector/ingest"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -82,7 +83,7 @@ func TestBatchesThatWaitTogetherShareACommit(t *testing.T) {
 	for n := 1; n < 50; n++ {
 		adding.Go(func() { errs <- s.Add(t.Context(), ingest.Batch{Requests: spans(n, n+1)}) })
 	}
-	eventually(t, "49 rows in the queue", func() bool { return s.Stats().Queued == 49 })
+	eventually.Holds(t, "49 rows in the queue", func() bool { return s.Stats().Queued == 49 })
 	close(gate)
 	adding.Wait()
 	for range 50 {
@@ -104,7 +105,7 @@ func TestFullQueueSendsBatchesBack(t *testing.T) {
 	go func() { results <- s.Add(t.Context(), ingest.Batch{Requests: spans(0, 1)}) }()
 	<-entered
 	go func() { results <- s.Add(t.Context(), ingest.Batch{Requests: spans(100, 120)}) }() // larger than the queue, and let into the empty one
-	eventually(t, "a full queue", func() bool { return s.Stats().Queued == 20 })
+	eventually.Holds(t, "a full queue", func() bool { return s.Stats().Queued == 20 })
 	if err := s.Add(t.Context(), ingest.Batch{Requests: spans(200, 201)}); !errors.Is(err, ErrBusy) {
 		t.Errorf("a batch beyond the bound got %v, want ErrBusy", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/collector/ingest"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -256,7 +257,7 @@ func TestClosedDaysAreKeptAndReadInStrips(t *testing.T) {
 		sent = append(sent, batch...)
 		add(t, s, batch...)
 	}
-	eventually(t, "sealed and merged strips", func() bool {
+	eventually.Holds(t, "sealed and merged strips", func() bool {
 		return ask[int](t, c.Path, "SELECT through FROM sealed") == rows && ask[int](t, c.Path, "SELECT count(*) FROM strips WHERE level = 1") == 2*mergeAt
 	})
 	if got := ask[int](t, c.Path, "SELECT count(*) FROM strips WHERE level = 0"); got != 2*4 {
@@ -348,7 +349,7 @@ func TestHungReadersAreFewAndLeaveTheirAskers(t *testing.T) {
 		t.Error("a fifth question was put to the hung disk")
 	}
 	close(hang)
-	eventually(t, "an answer", func() bool {
+	eventually.Holds(t, "an answer", func() bool {
 		days, err := r.Days(t.Context(), q)
 		return err == nil && days.Total.Requests == 1
 	})

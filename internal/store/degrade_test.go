@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/collector/ingest"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 )
 
 // refused sends rows and expects them back, with a warning that names each of the given words.
@@ -30,7 +31,7 @@ func refused(t *testing.T, s *Store, requests []ingest.Request, words ...string)
 // heals waits until the store writes again, and checks that exactly the given rows are in the file.
 func heals(t *testing.T, s *Store, rows int) {
 	t.Helper()
-	eventually(t, "the store to find its disk again", func() bool {
+	eventually.Holds(t, "the store to find its disk again", func() bool {
 		got := s.Stats()
 		return !got.Degraded && got.InMemory == 0
 	})
@@ -241,7 +242,7 @@ func TestFileDamagedWhileOpenIsSetAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, s, spans(5000, 5001))
-	eventually(t, "a new file", func() bool { return !s.Stats().Degraded && s.Stats().InMemory == 0 })
+	eventually.Holds(t, "a new file", func() bool { return !s.Stats().Degraded && s.Stats().InMemory == 0 })
 	add(t, s, span(6000))
 	if n := ask[int](t, c.Path, "SELECT count(*) FROM requests"); n != 2 {
 		t.Errorf("%d rows in the new file, want the one in memory and the one after", n)
@@ -317,7 +318,7 @@ func TestHungDiskHoldsOnlyThoseWhoWaitForIt(t *testing.T) {
 		t.Fatalf("Add on a hung disk ended with %v, not with its context", err)
 	}
 	<-entered
-	eventually(t, "the alarm", func() bool { return strings.Contains(s.Warning(), "has not answered") })
+	eventually.Holds(t, "the alarm", func() bool { return strings.Contains(s.Warning(), "has not answered") })
 	refused(t, s, spans(1, 3))
 	for tick := range uint64(200) {
 		s.Record(view(tick+1, []func(*scene){quietly, busily}[tick%2])) // the test ends here if this waits

@@ -115,19 +115,3 @@ func ask[T any](t testing.TB, path, statement string, args ...any) T {
 	}
 	return out
 }
-
-// eventually waits for a condition, for ten seconds at most.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	every := time.NewTicker(2 * time.Millisecond)
-	defer every.Stop()
-	for !condition() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("waited in vain for: %s", what)
-		case <-every.C:
-		}
-	}
-}

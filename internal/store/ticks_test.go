@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
 )
@@ -50,7 +51,7 @@ func busily(s *scene) {
 // settled waits until the store has written all that it was told.
 func settled(t *testing.T, s *Store) {
 	t.Helper()
-	eventually(t, "an empty outbox", func() bool { return s.Stats().InMemory == 0 })
+	eventually.Holds(t, "an empty outbox", func() bool { return s.Stats().InMemory == 0 })
 }
 
 func TestLooksThatDecideAlikeAreOneRow(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/collector/ingest"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -55,7 +56,7 @@ INSERT INTO strips (day, kind, level, low, high, n, tokens, fences, data) VALUES
 		t.Fatalf("before: %s, want %s", got, want)
 	}
 	s = begin(t, c)
-	eventually(t, "what is old to go", func() bool { return counts() == "910 1 0 0 0 1 40 4 0 0" })
+	eventually.Holds(t, "what is old to go", func() bool { return counts() == "910 1 0 0 0 1 40 4 0 0" })
 	q := Query{From: noon.AddDate(0, 0, -399), To: noon.Add(time.Hour), SLATTFT: time.Second}
 	got, err := s.Days(t.Context(), q)
 	if err != nil {
@@ -84,7 +85,7 @@ func TestFileStaysWithinItsBound(t *testing.T) {
 	for n := 0; n < rows; n += 2000 {
 		add(t, s, spans(n, n+2000)...)
 	}
-	eventually(t, "a file within its bound", func() bool {
+	eventually.Holds(t, "a file within its bound", func() bool {
 		got := s.Stats().FileBytes
 		return got > 0 && got <= c.Limits.FileBytes && ask[int](t, c.Path, "SELECT freelist_count FROM pragma_freelist_count") <= 1024
 	})

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
 )
 
@@ -48,25 +49,9 @@ func started(t *testing.T, c Config) (*Server, *observer.ObservedLogs) {
 	return s, logs
 }
 
-// until waits for what, for at most ten seconds.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for !is() {
-		select {
-		case <-deadline.C:
-			t.Fatal("waited in vain for: " + what)
-		case <-again.C:
-		}
-	}
-}
-
 func listening(t *testing.T, s *Server) string {
 	t.Helper()
-	until(t, "listening", func() bool { return s.Address() != "" })
+	eventually.Holds(t, "listening", func() bool { return s.Address() != "" })
 	return s.Address()
 }
 
@@ -104,14 +89,14 @@ func TestAddressTakenThenFreed(t *testing.T) {
 	}
 	address := other.Addr().String()
 	s, logs := started(t, Config{Listen: address, Retry: 20 * time.Millisecond})
-	until(t, "a warning", func() bool { return len(s.Warnings()) == 1 })
+	eventually.Holds(t, "a warning", func() bool { return len(s.Warnings()) == 1 })
 	if w := s.Warnings()[0]; !strings.Contains(w, address) || !strings.Contains(w, "taken") || !strings.Contains(w, "WATCHDOG_LISTEN") {
 		t.Errorf("the warning names no address, cause or remedy: %s", w)
 	}
 	if s.Address() != "" {
 		t.Errorf("claims to listen on %s", s.Address())
 	}
-	until(t, "three more tries", func() bool { return logs.FilterMessage("still not listening").Len() >= 3 })
+	eventually.Holds(t, "three more tries", func() bool { return logs.FilterMessage("still not listening").Len() >= 3 })
 	warnings := logs.FilterLevelExact(zapcore.WarnLevel)
 	if warnings.Len() != 1 {
 		t.Errorf("warned %d times of one taken address", warnings.Len())
@@ -136,7 +121,7 @@ func TestListenProblems(t *testing.T) {
 	// 192.0.2.1 is kept for documentation: no machine has it.
 	for address, says := range map[string]string{"192.0.2.1:9877": "no address of this machine", "127.0.0.1:99999": "correct WATCHDOG_LISTEN"} {
 		s, _ := started(t, Config{Listen: address})
-		until(t, "a warning for "+address, func() bool { return len(s.Warnings()) == 1 })
+		eventually.Holds(t, "a warning for "+address, func() bool { return len(s.Warnings()) == 1 })
 		if w := s.Warnings()[0]; !strings.Contains(w, says) || !strings.Contains(w, address) {
 			t.Errorf("%s: warns %q", address, w)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper"
 )
@@ -178,7 +179,7 @@ func TestGivenUp(t *testing.T) {
 	answered := make(chan stopper.Answer, 1)
 	c := shell(t, "sleep 300 & echo $! > "+dir+"/new; mv "+dir+"/new "+dir+"/child; wait")
 	go func() { answered <- c.Stop(ctx) }()
-	until(t, "the program's child", func() bool { _, err := os.Stat(dir + "/child"); return err == nil })
+	eventually.Holds(t, "the program's child", func() bool { _, err := os.Stat(dir + "/child"); return err == nil })
 	cancel()
 	select {
 	case a := <-answered:
@@ -216,7 +217,7 @@ func TestPromisesAndGoesOn(t *testing.T) {
 		if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "what goes on behind the promise", func() bool { _, err := os.Stat(dir + "/stopped"); return err == nil })
+		eventually.Holds(t, "what goes on behind the promise", func() bool { _, err := os.Stat(dir + "/stopped"); return err == nil })
 	}
 }
 
@@ -300,22 +301,6 @@ func TestArgumentsDoNotPrint(t *testing.T) {
 	}
 }
 
-// until waits for what, for at most ten seconds.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for !is() {
-		select {
-		case <-deadline.C:
-			t.Fatal("waited in vain for: " + what)
-		case <-again.C:
-		}
-	}
-}
-
 // checkEnds waits for the end of the process whose id is in the file. A zombie, which nobody here reaps, has ended.
 func checkEnds(t *testing.T, path string) {
 	t.Helper()
@@ -332,7 +317,7 @@ func checkEnds(t *testing.T, path string) {
 			_ = syscall.Kill(id, syscall.SIGKILL)
 		}
 	})
-	until(t, "the end of process "+strconv.Itoa(id), func() bool {
+	eventually.Holds(t, "the end of process "+strconv.Itoa(id), func() bool {
 		stat, err := os.ReadFile("/proc/" + strconv.Itoa(id) + "/stat")
 		return err != nil || strings.Contains(string(stat), ") Z ")
 	})
