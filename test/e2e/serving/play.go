@@ -13,18 +13,12 @@ import (
 	"github.com/gpu-watchdog/gpu-watchdog/test/e2e/internal/stage"
 )
 
-// act is one part of the play.
-type act struct {
-	name, about string
-	run         func(p *play, ctx context.Context) error
-}
-
-var acts = []act{
-	{"grpc", "vLLM's spans over gRPC, against the client of the same run", func(p *play, ctx context.Context) error { return p.run(ctx, overGRPC) }},
-	{"odd", "two answers of one request, labels that come before and after, requests that the server aborts", (*play).odd},
-	{"kill", "the watchdog is killed while rows arrive", (*play).kill},
-	{"http", "vLLM's spans over HTTP, against the client of the same run", func(p *play, ctx context.Context) error { return p.run(ctx, overHTTP) }},
-	{"offline", "offline vLLM posts its rows", (*play).offline},
+var acts = []stage.Act[*play]{
+	{Name: "grpc", About: "vLLM's spans over gRPC, against the client of the same run", Run: func(p *play, ctx context.Context) error { return p.run(ctx, overGRPC) }},
+	{Name: "odd", About: "two answers of one request, labels that come before and after, requests that the server aborts", Run: (*play).odd},
+	{Name: "kill", About: "the watchdog is killed while rows arrive", Run: (*play).kill},
+	{Name: "http", About: "vLLM's spans over HTTP, against the client of the same run", Run: func(p *play, ctx context.Context) error { return p.run(ctx, overHTTP) }},
+	{Name: "offline", About: "offline vLLM posts its rows", Run: (*play).offline},
 }
 
 // protocol is one of OTLP's.

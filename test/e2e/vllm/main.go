@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -18,24 +17,31 @@ import (
 )
 
 func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer cancel()
 	if len(os.Args) == 3 && os.Args[1] == scraperCommand {
+		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+		defer cancel()
 		scrape(ctx, os.Args[2], time.Second)
 		return
 	}
-	c, wanted, err := arguments()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(0)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	r := perform(ctx, c, wanted)
-	if ctx.Err() != nil || !r.Good() {
-		os.Exit(1)
-	}
+	stage.Main(func() (func(context.Context) *stage.Report, error) {
+		flags := flag.NewFlagSet("vllm.sh", flag.ContinueOnError)
+		untracked := flags.Bool("untracked", false, "start vLLM without --enable-server-load-tracking")
+		wanted, err := stage.Wanted(flags, "VENV=venv [MODEL=folder] [PORT=8100] test/e2e/vllm.sh [-untracked] [ACT...]", acts)
+		if err != nil {
+			return nil, err
+		}
+		c := config{
+			venv: os.Getenv("VENV"), model: os.Getenv("MODEL"), work: os.Getenv("E2E_WORK"), watchdog: os.Getenv("E2E_WATCHDOG"),
+			tracking: !*untracked,
+		}
+		if slices.Contains([]string{c.venv, c.model, c.work, c.watchdog}, "") {
+			return nil, errors.New("VENV, MODEL, E2E_WORK and E2E_WATCHDOG must be set: start test/e2e/vllm.sh instead")
+		}
+		if c.port, err = strconv.Atoi(os.Getenv("PORT")); err != nil {
+			return nil, fmt.Errorf("PORT: %w", err)
+		}
+		return func(ctx context.Context) *stage.Report { return perform(ctx, c, wanted) }, nil
+	})
 }
 
 const scraperCommand = "scrape"
@@ -51,48 +57,8 @@ func startScraper(url string) (*exec.Cmd, error) {
 	return cmd, cmd.Start()
 }
 
-func arguments() (config, []act, error) {
-	flags := flag.NewFlagSet("vllm.sh", flag.ContinueOnError)
-	untracked := flags.Bool("untracked", false, "start vLLM without --enable-server-load-tracking")
-	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "VENV=venv [MODEL=folder] [PORT=8100] test/e2e/vllm.sh [-untracked] [ACT...]")
-		flags.PrintDefaults()
-		fmt.Fprintln(flags.Output(), "acts:")
-		for _, a := range acts {
-			fmt.Fprintf(flags.Output(), "  %-14s %s\n", a.name, a.about)
-		}
-	}
-	if err := flags.Parse(os.Args[1:]); err != nil {
-		return config{}, nil, err
-	}
-	c := config{
-		venv: os.Getenv("VENV"), model: os.Getenv("MODEL"), work: os.Getenv("E2E_WORK"), watchdog: os.Getenv("E2E_WATCHDOG"),
-		tracking: !*untracked,
-	}
-	if c.venv == "" || c.model == "" || c.work == "" || c.watchdog == "" {
-		return c, nil, errors.New("VENV, MODEL, E2E_WORK and E2E_WATCHDOG must be set: start test/e2e/vllm.sh instead")
-	}
-	var err error
-	if c.port, err = strconv.Atoi(os.Getenv("PORT")); err != nil {
-		return c, nil, fmt.Errorf("PORT: %w", err)
-	}
-	wanted := acts
-	if names := flags.Args(); len(names) > 0 {
-		wanted = nil
-		for _, a := range acts {
-			if slices.Contains(names, a.name) {
-				wanted = append(wanted, a)
-			}
-		}
-		if len(wanted) != len(names) {
-			return c, nil, fmt.Errorf("not all of %s are acts; -help lists them", strings.Join(names, ", "))
-		}
-	}
-	return c, wanted, nil
-}
-
-// perform plays the acts in their order. One that cannot go on fails, and the next begins.
-func perform(ctx context.Context, c config, wanted []act) *stage.Report {
+// perform plays acts on a stage of their own.
+func perform(ctx context.Context, c config, wanted []stage.Act[*play]) *stage.Report {
 	r := stage.NewReport(os.Stdout)
 	p := &play{config: c, report: r}
 	var err error
@@ -101,15 +67,7 @@ func perform(ctx context.Context, c config, wanted []act) *stage.Report {
 	}
 	fmt.Printf("watchdog: a look each %s, limit %s, warning %s before, BROKEN_LIMIT %s\n", interval, limit, warnBefore, brokenLimit)
 	fmt.Printf("server: %s, load tracking %t\n", stage.Version(ctx, c.venv), c.tracking)
-	for _, a := range wanted {
-		if ctx.Err() != nil {
-			break
-		}
-		r.Act(a.name, a.about)
-		if err := p.perform(ctx, a); err != nil {
-			r.Check(a.name+" was played to its end", false, strings.Split(err.Error(), "\n")...)
-		}
-	}
+	stage.Play(ctx, r, p, wanted)
 	if err := p.close(); err != nil {
 		r.Check("everything ended", false, err.Error())
 	}

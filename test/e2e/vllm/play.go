@@ -20,27 +20,20 @@ type config struct {
 	tracking bool
 }
 
-// act is one part of the play.
-type act struct {
-	name, about string
-	// watchdog names the run of the watchdog that the act needs; acts of the same one follow each other under it.
-	watchdog string
-	run      func(p *play, ctx context.Context) error
-}
-
-var acts = []act{
-	{"start", "the server starts, and how long that took is measured", "first", (*play).start},
-	{"first-request", "the first request, whose kernels compile", "first", (*play).firstRequest},
-	{"streams", "long streams, four at once", "first", (*play).streams},
-	{"bursts", "requests of one token, further apart than looks and closer than the limit", "first", (*play).bursts},
-	{"aborted", "requests that their clients cut", "first", (*play).aborted},
-	{"idle", "nobody but scrapers and health checks", "first", (*play).idle},
-	{"next-start", "the pod is started again", "second", (*play).nextStart},
-	{"warning", "work while a stop is announced", "second", (*play).warning},
-	{"overtaken", "work after RunPod has accepted the stop", "second", (*play).overtaken},
-	{"pause", "the server pauses with a request in flight", "third", (*play).pause},
-	{"hang", "the engine hangs, its client leaves, and it goes on", "third", (*play).hang},
-	{"death", "the engine is killed", "third", (*play).death},
+// The acts of one watchdog follow each other.
+var acts = []stage.Act[*play]{
+	{Name: "start", About: "the server starts, and how long that took is measured", Run: (*play).begin},
+	{Name: "first-request", About: "the first request, whose kernels compile", Run: under("first", (*play).firstRequest)},
+	{Name: "streams", About: "long streams, four at once", Run: under("first", (*play).streams)},
+	{Name: "bursts", About: "requests of one token, further apart than looks and closer than the limit", Run: under("first", (*play).bursts)},
+	{Name: "aborted", About: "requests that their clients cut", Run: under("first", (*play).aborted)},
+	{Name: "idle", About: "nobody but scrapers and health checks", Run: under("first", (*play).idle)},
+	{Name: "next-start", About: "the pod is started again", Run: under("second", (*play).nextStart)},
+	{Name: "warning", About: "work while a stop is announced", Run: under("second", (*play).warning)},
+	{Name: "overtaken", About: "work after RunPod has accepted the stop", Run: under("second", (*play).overtaken)},
+	{Name: "pause", About: "the server pauses with a request in flight", Run: under("third", (*play).pause)},
+	{Name: "hang", About: "the engine hangs, its client leaves, and it goes on", Run: under("third", (*play).hang)},
+	{Name: "death", About: "the engine is killed", Run: under("third", (*play).death)},
 }
 
 // play is what is on the stage.
@@ -63,29 +56,45 @@ var providers = map[string]runpodtest.Options{
 	"third":  {},
 }
 
-// perform plays one act with what it needs.
-func (p *play) perform(ctx context.Context, a act) error {
-	if p.w == nil || p.w.name != a.watchdog {
-		if err := p.leave(); err != nil {
-			return err
-		}
-		// The first two runs share a volume, as two starts of one pod do.
-		volume := "volume"
-		if a.watchdog == "third" {
-			volume = "volume-third"
-		}
-		if p.server == nil && a.name != "start" {
+// begin plays the start, which alone needs a watchdog before there is a server.
+func (p *play) begin(ctx context.Context) error {
+	if err := p.enter("first"); err != nil {
+		return err
+	}
+	return p.start(ctx)
+}
+
+// under plays an act with a server, under that run of the watchdog.
+func under(watchdog string, act func(*play, context.Context) error) func(*play, context.Context) error {
+	return func(p *play, ctx context.Context) error {
+		if p.server == nil {
 			if err := p.serve(ctx); err != nil {
 				return err
 			}
 		}
-		w, err := startWatchdog(p.config, p.pod, a.watchdog, volume, providers[a.watchdog])
-		p.w = w
-		if err != nil {
+		if err := p.enter(watchdog); err != nil {
 			return err
 		}
+		return act(p, ctx)
 	}
-	return a.run(p, ctx)
+}
+
+// enter sees to it that this run of the watchdog is on the stage.
+func (p *play) enter(watchdog string) error {
+	if p.w != nil && p.w.name == watchdog {
+		return nil
+	}
+	if err := p.leave(); err != nil {
+		return err
+	}
+	// The first two runs share a volume, as two starts of one pod do.
+	volume := "volume"
+	if watchdog == "third" {
+		volume = "volume-third"
+	}
+	w, err := startWatchdog(p.config, p.pod, watchdog, volume, providers[watchdog])
+	p.w = w
+	return err
 }
 
 // serve starts the server and the third side, and waits until it is ready.
