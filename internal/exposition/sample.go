@@ -12,7 +12,7 @@ import (
 )
 
 // Sample is one line of a page, taken apart: a series, its labels and its value. Prometheus' own library would do it, and is
-// what the tests hold this against; but with it come protobuf and 2 MB of program, and a program is memory.
+// what the tests hold this against; but with it come protobuf and 1.6 MB of program, and a program is memory.
 type Sample struct {
 	// Series is the name and the labels as they stand on the page.
 	Series []byte
