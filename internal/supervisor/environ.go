@@ -26,7 +26,7 @@ const shortestSecret = 8
 func secretsOf(environ, argv []string) (out []string) {
 	add := func(v string) {
 		if len(v) >= shortestSecret {
-			out = append(out, v)
+			out = append(out, wellFormed(v)) // as the lines are that it is looked for in
 		}
 	}
 	for _, e := range environ {

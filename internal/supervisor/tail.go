@@ -47,12 +47,12 @@ func (t *tail) take(u *unfinished, p []byte) {
 
 // end keeps a line.
 func (t *tail) end(u *unfinished) {
-	text := strings.TrimRight(string(u.text), " ")
+	text := wellFormed(strings.TrimRight(string(u.text), " "))
 	u.text = u.text[:0]
 	for _, s := range t.secrets {
 		text = strings.ReplaceAll(text, s, "[secret]")
 	}
-	if text = strings.ToValidUTF8(text[:min(len(text), tailBytes)], ""); text == "" {
+	if text = strings.ToValidUTF8(text[:min(len(text), tailBytes)], ""); text == "" { // the last letter may be cut
 		return
 	}
 	t.mu.Lock()
@@ -73,3 +73,7 @@ func (t *tail) last() []string {
 	defer t.mu.Unlock()
 	return append([]string{}, t.lines...)
 }
+
+// wellFormed puts a mark for what is no text. It stands where that stood: to leave it out would join what was apart, a secret
+// perhaps.
+func wellFormed(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
