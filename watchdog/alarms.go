@@ -40,7 +40,7 @@ func (r *Rules) alarms(n State, s Snapshot, srv servers, w window) []Alarm {
 		r.failing(raise, server.URL, server.Track, s.Servers[i].Detail)
 	}
 	if len(srv.overdue) > 0 {
-		raise(AlarmNeverReady, "%s has not been ready within STARTUP_TIMEOUT (%s): look at the server's log; this pod is not stopped for it", strings.Join(srv.overdue, ", "), r.StartupTimeout)
+		raise(AlarmNeverReady, "%s has not been ready within STARTUP_TIMEOUT (%s): look at the server's log%s", strings.Join(srv.overdue, ", "), r.StartupTimeout, r.consequence(w))
 	}
 	if len(srv.foreign) > 0 {
 		raise(AlarmNotVLLM, "%s answers, but not with vLLM's metrics: its requests can only be seen in the socket table; was vLLM started with --disable-log-stats, or is the URL another server's?", strings.Join(srv.foreign, ", "))
@@ -50,7 +50,7 @@ func (r *Rules) alarms(n State, s Snapshot, srv servers, w window) []Alarm {
 		raise(AlarmNotVLLM, "%s cannot be read as vLLM: it counts as loading within STARTUP_TIMEOUT (%s); correct WATCHDOG_VLLM_URLS, or what answers there", strings.Join(srv.garbled, ", "), r.StartupTimeout)
 	}
 	if srv.down != "" {
-		raise(AlarmServerDead, "%s: it was ready before; the pod costs money and serves nobody: restart the server, or stop the pod", srv.down)
+		raise(AlarmServerDead, "%s: it was ready before; the pod costs money and serves nobody: restart the server, or stop the pod%s", srv.down, r.consequence(w))
 	}
 	if n.GPUAloneFor > 2*r.BrokenLimit {
 		raise(AlarmGPUAlone, "for %s the GPU has been the only sign of work, while the server is quiet and nobody waits: somebody else's work on a shared GPU? WATCHDOG_GPUS=none takes the GPU out of the evidence", n.GPUAloneFor.Round(time.Second))
@@ -68,6 +68,14 @@ func (r *Rules) alarms(n State, s Snapshot, srv servers, w window) []Alarm {
 		raise(AlarmIdentity, "the identity of this start is unknown, so nothing will be stopped: make WATCHDOG_START_ID_FILE a writable path on the container's own disk")
 	}
 	return out
+}
+
+// consequence says what becomes of a pod that serves nobody.
+func (r *Rules) consequence(w window) string {
+	if w.activity != Broken {
+		return "; this pod is not stopped for it"
+	}
+	return fmt.Sprintf("; it is stopped after %s in which nothing is done about it", r.brokenLimit(w.because[0].Code))
 }
 
 func (r *Rules) failing(raise func(string, string, ...any), name string, t Track, reason string) {

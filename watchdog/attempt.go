@@ -12,7 +12,7 @@ func (r *Rules) attempt(n State, s Snapshot, activity Activity) (State, []Becaus
 	a.For += s.Elapsed
 	a.RetryIn = max(0, a.RetryIn-s.Elapsed)
 	phase := s.Stop.Phase
-	if due := n.Threshold > 0 && n.Idle >= n.Threshold; !due && a.Phase == StopNone && phase != StopAccepted {
+	if !n.Acted && a.Phase == StopNone && phase != StopAccepted {
 		// The answer to an attempt that work has ended. Only a yes still matters: it may end this pod.
 		phase = StopNone
 	}
@@ -41,7 +41,7 @@ func (r *Rules) attempt(n State, s Snapshot, activity Activity) (State, []Becaus
 		a.Phase = StopUnprovenWait
 	}
 	var because []Because
-	if activity == Busy {
+	if activity == Busy && !n.CapDue {
 		if a.Phase == StopAccepted || a.Phase == StopUnprovenWait {
 			because = append(because, Because{Code: Overtaken, Detail: fmt.Sprintf("work came after %s had accepted the stop", a.Target), Since: s.At})
 			a.Unproven = true

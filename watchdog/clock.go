@@ -1,8 +1,11 @@
 package watchdog
 
+import "time"
+
 // advance lets one window pass over the idle clock. The clock is the sum of quiet windows and nothing else: busy sets it
 // to zero, unknown and broken freeze it.
 func (r *Rules) advance(n State, s Snapshot, w window) State {
+	was := n.Activity
 	if n.Activity != w.activity || n.ActivitySince.IsZero() {
 		n.ActivitySince = s.At
 	}
@@ -22,15 +25,24 @@ func (r *Rules) advance(n State, s Snapshot, w window) State {
 		n.Idle += s.Elapsed
 		n.QuietRun = min(n.QuietRun+1, 2)
 		n = r.choose(n, s.Quote)
-		if n.Warned {
-			n.WarnedFor += s.Elapsed
+		if was == Broken {
+			n = n.lapse()
 		}
+		n = n.warnedOn(s.Elapsed)
 	case Broken:
-		n.BrokenFor += s.Elapsed
+		if w.still {
+			n.BrokenFor += s.Elapsed
+		}
 		n.QuietRun = 0
-		n = n.lapse()
+		if was != Broken {
+			n = n.lapse()
+		}
+		n = n.warnedOn(s.Elapsed)
 	case Unknown:
 		n.UnknownFor += s.Elapsed
+		if r.BlindLimit > 0 && n.UnknownFor > r.BlindLimit-r.lead(r.BlindLimit) {
+			n = n.warnedOn(s.Elapsed)
+		}
 	}
 	return n
 }
@@ -44,6 +56,14 @@ func (r *Rules) choose(n State, q Quote) State {
 	}
 	n.Threshold = max(r.Threshold(q), 3*r.CheckInterval)
 	n.ChosenB, n.ChosenPriced = q.BreakEven, q.PriceUSDPerHour.Known
+	return n
+}
+
+// warnedOn lets an announced stop stand for longer.
+func (n State) warnedOn(elapsed time.Duration) State {
+	if n.Warned {
+		n.WarnedFor += elapsed
+	}
 	return n
 }
 

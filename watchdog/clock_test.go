@@ -63,7 +63,7 @@ func TestWatchdogAway(t *testing.T) {
 		{name: "an unknown identity keeps nothing", steps: `idle x6; let noid; killed; idle -> unknown not_armed idle=0s`},
 		{name: "a warning does not outlive the process: a new one is given", steps: `idle x12 -> stop; killed; idle -> hold; idle -> warn idle=65s stopin=20s; idle x4 -> stop`},
 		{name: "time away counts for nothing else either", rules: func(r *Rules) { r.MinRuntime = time.Minute }, steps: `idle x6; killed; elapsed=1h -> min_runtime ready=30s`},
-		{name: "STARTUP_TIMEOUT goes on over a restart of the watchdog", steps: `raw; refused x20; killed; refused x6 -> unknown alarm:server_not_ready`},
+		{name: "STARTUP_TIMEOUT goes on over a restart of the watchdog", steps: `raw; refused x20; killed; refused x6 -> broken never_ready alarm:server_not_ready`},
 		{name: "MIN_RUNTIME goes on over a restart of the watchdog", rules: func(r *Rules) { r.MinRuntime = time.Minute }, steps: `idle x6; killed; idle x2 -> min_runtime ready=35s`},
 	})
 }

@@ -14,6 +14,7 @@ func (r *Rules) Decide(p State, s Snapshot) (State, Decision) {
 	}
 	n, w := r.observe(p, s)
 	n = r.advance(n, s, w)
+	n = r.capped(n, s)
 	n, overtaken := r.attempt(n, s, w.activity)
 	n.Based = true
 
@@ -26,10 +27,11 @@ func (r *Rules) Decide(p State, s Snapshot) (State, Decision) {
 		}
 	}
 	n = n.announce(rule)
+	n.Acted = rule.act
 
 	d := Decision{
 		Tick: s.Tick, At: s.At, Final: s.Final,
-		Verdict: rule.verdict, Act: rule.act,
+		Verdict: rule.verdict, Act: rule.act, Capped: n.CapDue, Tail: w.tail,
 		Activity: n.Activity, ActivitySince: n.ActivitySince,
 		Reasons: slices.Concat(overtaken, rule.because, w.because, w.notes),
 		Idle:    n.Idle, UnknownFor: n.UnknownFor, Quote: s.Quote,

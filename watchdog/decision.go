@@ -68,6 +68,11 @@ type Decision struct {
 	// Act: carry out the stop now. Only ever set with Stop; in the loop it leads to the final look and the ladder.
 	Act bool
 
+	// Capped: the stop is a cap's, which work does not hold.
+	Capped bool
+	// Tail is what the server wrote last, where the decision is about its end; a line each.
+	Tail []string
+
 	// Idle is the sum of quiet windows of this gap.
 	Idle time.Duration
 	// UnknownFor is how long the present stretch of unknown windows has lasted.

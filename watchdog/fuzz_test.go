@@ -147,16 +147,22 @@ func implausible(r *Rules, p, n State, s Snapshot, d Decision) string {
 		return "a duration is negative"
 	case d.Act && !stops:
 		return "it acts without a stop"
-	case stops && (d.Activity != Quiet || d.Idle < n.Threshold || n.Threshold < 3*r.CheckInterval):
+	case stops && d.Activity != Quiet && d.Activity != Broken:
+		return "it stops a pod that is neither quiet nor broken"
+	case stops && d.Activity == Quiet && (d.Idle < n.Threshold || n.Threshold < 3*r.CheckInterval):
 		return "it stops a pod that is not quiet for T"
-	case stops && (s.StartID == "" || !r.Armed || s.Pod.Locked.Or(false) || s.Quote.NoSaving || n.ReadyFor < r.MinRuntime):
+	case stops && d.Activity == Broken && n.BrokenFor < r.brokenLimit(d.Reason()):
+		return "it stops a pod before what is broken has stood still for its limit"
+	case stops && (s.StartID == "" || !r.Armed || s.Pod.Locked.Or(false) || n.ReadyFor < r.MinRuntime):
 		return "it stops a pod that must not be stopped"
-	case stops && n.QuietRun < 2:
+	case stops && d.Activity == Quiet && s.Quote.NoSaving:
+		return "it stops an idle pod, and a stopped hour is not cheaper"
+	case stops && d.Activity == Quiet && n.QuietRun < 2:
 		return "it stops after less than two quiet windows"
-	case stops && n.WarnedFor < r.lead(n.Threshold):
+	case stops && d.Activity == Quiet && n.WarnedFor < r.lead(n.Threshold):
 		return "it stops before the warning has stood for its time"
-	case d.Verdict != Hold && d.Activity != Quiet:
-		return "it announces a stop in a window that is not quiet"
+	case d.Verdict != Hold && d.Activity != Quiet && d.Activity != Broken:
+		return "it announces a stop in a window that is neither quiet nor broken"
 	case d.StopAt.Known && d.StopAt.Value.Before(d.At), d.Until.Known && d.Until.Value.Before(d.At):
 		return "an instant to come is past"
 	case len(d.Reasons) == 0:

@@ -26,7 +26,6 @@ func TestRules(t *testing.T) {
 			steps: `idle x12 -> hold min_runtime until=240s stopin=260s; idle x30 -> stopin=110s; idle x22 -> stop`},
 		{name: "MIN_RUNTIME that ends long before T does not delay the stop", rules: func(r *Rules) { r.MinRuntime = 30 * time.Second },
 			steps: `idle -> hold min_runtime stopin=55s; idle x11 -> stop`},
-		{name: "a broken server holds", steps: `idle x12 -> stop; refused x40 -> broken hold server_dead noact`},
 		{name: "an unknown window holds", steps: `idle x12 -> stop; timeout -> unknown hold source_failed noact`},
 		{name: "a stopped hour that saves nothing holds, however long the idleness", steps: `let nosaving; idle x60 -> quiet hold no_saving idle=300s stopin=?`},
 		{name: "idle below T less the warning holds and says until when", steps: `idle x4 -> hold below_threshold until=20s stopin=40s; idle x3 -> hold below_threshold`},
@@ -113,7 +112,7 @@ func TestStopAttempt(t *testing.T) {
 }
 
 func TestRuleOrderIsTheDesigns(t *testing.T) {
-	want := []string{"cannot act", "work", "minimum runtime", "broken", "unknown", "no saving", "final look", "idle below the warning", "warning", "threshold reached"}
+	want := []string{"cannot act", "caps", "hold", "work", "keep hours", "minimum runtime", "terminal", "broken", "unknown", "no saving", "final look", "idle below the warning", "warning", "threshold reached"}
 	if have := RuleOrder(); !slices.Equal(have, want) {
 		t.Errorf("have %v, want %v", have, want)
 	}

@@ -43,12 +43,25 @@ var conditions = []condition{
 	{name: "back-off", rule: "cannot act", endedByWork: true, apply: func(_ *Rules, p *State, _ *Snapshot) {
 		p.Attempt = Attempt{Target: "runpod", Phase: StopRefused, Tries: 1, RetryIn: time.Minute}
 	}},
+	{name: "cap near", rule: "caps", apply: func(r *Rules, _ *State, s *Snapshot) {
+		r.MaxRuntime, s.RunFor = time.Hour, Known(time.Hour-time.Second)
+	}},
+	{name: "hold", rule: "hold", apply: func(_ *Rules, _ *State, s *Snapshot) {
+		s.People.HoldUntil, s.People.HoldBy = s.At.Add(time.Hour), "ann"
+	}},
+	{name: "postponed", rule: "hold", apply: func(_ *Rules, _ *State, s *Snapshot) { s.People.PostponedUntil = s.At.Add(time.Minute) }},
 	{name: "work", rule: "work", excludes: "server loading", apply: func(_ *Rules, _ *State, s *Snapshot) { s.GPU.Devices[0].Samples = []uint8{90} }},
 	{name: "server loading", rule: "work", excludes: "broken", apply: func(_ *Rules, p *State, s *Snapshot) {
 		p.Servers = nil
 		s.Servers[0] = Server{URL: fixtureURL, Port: 8000, Outcome: OutcomeRefused}
 	}},
+	{name: "keep hours", rule: "keep hours", apply: func(r *Rules, _ *State, _ *Snapshot) {
+		r.Keep = func(at time.Time) (time.Time, bool) { return at.Add(time.Hour), true }
+	}},
 	{name: "minimum runtime", rule: "minimum runtime", apply: func(r *Rules, _ *State, _ *Snapshot) { r.MinRuntime = time.Hour }},
+	{name: "terminal", rule: "terminal", apply: func(r *Rules, _ *State, s *Snapshot) {
+		r.TerminalGuard, s.People.TerminalUsed, s.People.Terminal = time.Minute, Known(time.Second), "pts/0"
+	}},
 	{name: "broken", rule: "broken", apply: func(_ *Rules, _ *State, s *Snapshot) { s.Servers[0].Health = HealthDead }},
 	{name: "unknown", rule: "unknown", apply: func(_ *Rules, _ *State, s *Snapshot) { s.WallStep = time.Hour }},
 	{name: "no saving", rule: "no saving", apply: func(_ *Rules, _ *State, s *Snapshot) { s.Quote.NoSaving = true }},
@@ -141,6 +154,7 @@ func TestPairsOfRules(t *testing.T) {
 func ruleOf(r *Rules, p State, s Snapshot) string {
 	n, w := r.observe(p, s)
 	n = r.advance(n, s, w)
+	n = r.capped(n, s)
 	n, _ = r.attempt(n, s, w.activity)
 	for _, o := range order {
 		if o.rule(r, judged{State: n, snapshot: s, window: w}) != nil {

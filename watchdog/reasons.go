@@ -25,10 +25,20 @@ const (
 	GPUSpinning      Reason = "gpu_spinning"
 	// broken
 	ServerDead Reason = "server_dead"
+	NeverReady Reason = "never_ready"
+	CrashLoop  Reason = "crash_loop"
+	JobDone    Reason = "job_done"
+	// caps
+	MaxRuntime Reason = "max_runtime"
+	MaxSpend   Reason = "max_spend"
+	BlindLimit Reason = "blind_limit"
 	// guards
-	MinRuntime Reason = "min_runtime"
-	Warning    Reason = "warning"
-	NoSaving   Reason = "no_saving"
+	HoldLease      Reason = "hold_lease"
+	InKeepHours    Reason = "keep_hours"
+	TerminalActive Reason = "terminal_active"
+	MinRuntime     Reason = "min_runtime"
+	Warning        Reason = "warning"
+	NoSaving       Reason = "no_saving"
 	// acting
 	NotArmed      Reason = "not_armed"
 	TargetRefused Reason = "target_refused"
@@ -59,6 +69,15 @@ var ReasonMeaning = []struct {
 	{ServerStalled, "quiet", "requests or connections are open, but nothing has moved for BROKEN_LIMIT, neither counters nor GPU nor CPU"},
 	{GPUSpinning, "quiet", "the GPU reads 100 % at idle power and without memory traffic while vLLM is quiet: a spin wait, not work"},
 	{ServerDead, "broken", "the server was ready and is now dead: its port refuses, or /health says 503"},
+	{NeverReady, "broken", "the server did not come up within STARTUP_TIMEOUT, and its port refuses"},
+	{CrashLoop, "broken", "five starts of the server within an hour died before it was ready, or within five minutes of it"},
+	{JobDone, "broken", "the program that this pod was started for has ended with 0"},
+	{MaxRuntime, "cap", "the pod has run for as long as MAX_RUNTIME allows"},
+	{MaxSpend, "cap", "the pod has cost today (UTC) what MAX_SPEND_PER_DAY allows"},
+	{BlindLimit, "cap", "for BLIND_LIMIT nothing could be said of the pod"},
+	{HoldLease, "guard", "somebody holds the pod, or has put the stop off"},
+	{InKeepHours, "guard", "it is within KEEP_HOURS"},
+	{TerminalActive, "guard", "a terminal was used within TERMINAL_GUARD"},
 	{MinRuntime, "guard", "the server has been ready for less than MIN_RUNTIME"},
 	{Warning, "guard", "a stop is announced; stop_at says when"},
 	{NoSaving, "guard", "a stopped hour is not cheaper than a running one"},

@@ -31,8 +31,12 @@ var order = []struct {
 	rule func(*Rules, judged) *ruling
 }{
 	{"cannot act", (*Rules).cannotAct},
+	{"caps", (*Rules).caps},
+	{"hold", (*Rules).hold},
 	{"work", (*Rules).work},
+	{"keep hours", (*Rules).keepHours},
 	{"minimum runtime", (*Rules).minRuntime},
+	{"terminal", (*Rules).terminal},
 	{"broken", (*Rules).broken},
 	{"unknown", (*Rules).unknown},
 	{"no saving", (*Rules).noSaving},
@@ -89,33 +93,44 @@ func (r *Rules) work(j judged) *ruling {
 	return &ruling{}
 }
 
-// minRuntime holds until the server has been ready for MIN_RUNTIME.
-func (r *Rules) minRuntime(j judged) *ruling {
-	if j.ReadyFor >= r.MinRuntime {
-		return nil
-	}
-	left := r.MinRuntime - j.ReadyFor
-	return &ruling{
-		because: []Because{{Code: MinRuntime, Detail: fmt.Sprintf("ready for %s of %s", j.ReadyFor.Round(time.Second), r.MinRuntime)}},
-		until:   Known(left),
-		stopIn:  r.remaining(j, left),
-	}
-}
-
-// broken holds a pod whose server died.
+// broken stops a pod that serves nobody and will not by itself, once it has stood still for its limit.
 func (r *Rules) broken(j judged) *ruling {
 	if j.Activity != Broken {
 		return nil
 	}
-	return &ruling{}
+	if !j.window.still {
+		return &ruling{} // somebody does something about it
+	}
+	return r.timed(j, j.BrokenFor, r.brokenLimit(j.window.because[0].Code))
 }
 
-// unknown holds while it cannot be said whether the pod works.
+// unknown holds while it cannot be said whether the pod works, for BLIND_LIMIT where there is one.
 func (r *Rules) unknown(j judged) *ruling {
-	if j.Activity != Unknown {
+	switch {
+	case j.Activity != Unknown:
 		return nil
+	case r.BlindLimit <= 0:
+		return &ruling{keeps: true}
 	}
-	return &ruling{keeps: true}
+	out := r.timed(j, j.UnknownFor, r.BlindLimit)
+	if out.verdict != Hold {
+		out.because = []Because{{Code: BlindLimit, Detail: fmt.Sprintf("for %s of %s it could not be said whether this pod works", j.UnknownFor.Round(time.Second), r.BlindLimit)}}
+	}
+	out.keeps = true
+	return out
+}
+
+// timed is a rule that stops when a time of its own is over: it holds, then it warns, then it stops. A warning that something took
+// back must stand for its time again.
+func (r *Rules) timed(j judged, passed, limit time.Duration) *ruling {
+	lead := r.lead(limit)
+	if left := limit - passed; left > lead {
+		return &ruling{until: Known(left - lead), stopIn: Known(left)}
+	}
+	if left := max(limit-passed, lead-j.WarnedFor); left > 0 {
+		return &ruling{verdict: Warn, until: Known(left), stopIn: Known(left)}
+	}
+	return &ruling{verdict: Stop, act: j.Attempt.Phase != StopWouldHave, stopIn: Known(time.Duration(0)), keeps: true}
 }
 
 // noSaving holds where a stopped hour is not cheaper than a running one.
@@ -180,13 +195,4 @@ func (r *Rules) reached(j judged) *ruling {
 		out.because = []Because{{Code: BelowThreshold, Detail: "the last two known windows must be quiet"}}
 	}
 	return out
-}
-
-// remaining is the earliest stop where idleness counts on beside a guard that ends in left: after that guard a warning
-// must still stand for its time.
-func (r *Rules) remaining(j judged, left time.Duration) Maybe[time.Duration] {
-	if j.Activity != Quiet || j.Threshold == 0 {
-		return Maybe[time.Duration]{}
-	}
-	return Known(max(left+r.lead(j.Threshold), j.Threshold-j.Idle))
 }

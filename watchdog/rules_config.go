@@ -27,6 +27,17 @@ type Rules struct {
 	MinRuntime time.Duration
 	// WarnBefore: a stop is announced that long before it comes, at most half the threshold; 0 is no announcement.
 	WarnBefore time.Duration
+	// MaxRuntime is the longest that one start of the pod may last, MaxSpendPerDay what it may cost from one midnight to the next
+	// (UTC), in USD; 0 is no cap.
+	MaxRuntime     time.Duration
+	MaxSpendPerDay float64
+	// BlindLimit: a pod of which nothing could be said for so long is stopped; 0 leaves it at an alarm.
+	BlindLimit time.Duration
+	// TerminalGuard: no stop while a terminal was used within it; 0 is no guard.
+	TerminalGuard time.Duration
+	// Keep says whether the pod is kept at an instant of the wall clock, and until when (the zero time: no end in sight); nil keeps
+	// never. It is KeepHours.Until.
+	Keep func(at time.Time) (until time.Time, keep bool)
 	// Threshold is the policy: how long idleness must last for a stop to pay.
 	Threshold func(Quote) time.Duration
 
@@ -60,6 +71,15 @@ const (
 	firstMove = 20 * time.Second
 	// quietCPU: above half a core, something is being computed.
 	quietCPU = 0.5
+	// drainMost is how long requests in flight get to end, once a cap is reached and its warning has stood for its time.
+	drainMost = 2 * time.Minute
+	// crashSoon and crashWithin: a server that dies so soon after it was ready, or before, crashFew times within that time, will not
+	// come up by itself.
+	crashSoon   = 5 * time.Minute
+	crashWithin = time.Hour
+	crashFew    = 5
+	// quietIntake is how much may come in over the network, in bytes a second, while nothing is being downloaded.
+	quietIntake = 1e6
 	// breakEvenShift: a threshold is chosen anew within a gap when B has moved by that share.
 	breakEvenShift = 0.05
 )

@@ -28,10 +28,14 @@ var mustHappen = []string{
 	"fault CPU cannot be read", "fault page does not come", "fault late tick", "fault wall clock stepped", "fault watchdog killed",
 	"fault engine died", "fault server gone", "fault server hangs",
 	"lie stuck gauge", "lie stuck load", "lie stuck socket", "lie spin", "lie hang", "lie sleep",
-	"guard locked", "guard identity unknown", "guard no saving", "guard not armed", "guard target refused",
+	"guard hold", "guard hours", "guard terminal", "guard locked", "guard identity unknown", "guard no saving", "guard not armed", "guard target refused",
 	"left alone", "alone until the stop", "final look that held", "stop asked", "stop proven", "dry stop",
 	"accepted stop that did nothing", "attempt given up under work",
 }
+
+// notSimulated are the reasons that no simulated pod can have: caps stop under work, which is what the simulation forbids, and
+// there is no supervisor. Their timelines are in guards_test.go and broken_test.go.
+var notSimulated = []Reason{MaxRuntime, MaxSpend, BlindLimit, JobDone, NeverReady, CrashLoop}
 
 // Pods of every kind are simulated, with faults and lies at random: none is ever stopped under observable work, the
 // clock never says more than the true quiet time, and each that is left alone is stopped in time.
@@ -45,7 +49,9 @@ func TestSimulatedPods(t *testing.T) {
 	}
 	counts := map[string]int{}
 	for _, m := range ReasonMeaning {
-		counts["reason "+string(m.Code)] = 0
+		if !slices.Contains(notSimulated, m.Code) {
+			counts["reason "+string(m.Code)] = 0
+		}
 	}
 	for _, name := range activityNames {
 		counts["activity "+name] = 0

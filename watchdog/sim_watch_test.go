@@ -157,8 +157,15 @@ func (w *watch) forbid(s *Snapshot) {
 		s.StartID = ""
 	}
 	w.rules.Armed, w.rules.Unarmed, w.rules.Refused = w.guard != "not armed", "no target", ""
-	if w.guard == "target refused" {
+	w.rules.TerminalGuard = time.Minute
+	w.rules.Keep = func(at time.Time) (time.Time, bool) { return at.Add(time.Minute), w.guard == "hours" }
+	switch w.guard {
+	case "target refused":
 		w.rules.Refused = "serverless"
+	case "hold":
+		s.People.HoldUntil, s.People.HoldBy = s.At.Add(time.Minute), "ann"
+	case "terminal":
+		s.People.TerminalUsed, s.People.Terminal = Known(time.Second), "pts/0"
 	}
 }
 

@@ -39,6 +39,14 @@ type Snapshot struct {
 	Host    Host
 	// Rows is how many rows of requests that have just ended came in since the previous snapshot.
 	Rows uint64
+	// Child is what a supervisor says of the server that it runs.
+	Child Child
+	// People is what people have asked for, and what they do in this pod.
+	People People
+	// RunFor is how long this start of the pod has lasted.
+	RunFor Maybe[time.Duration]
+	// SpentTodayUSD is what the pod has cost since the last midnight, UTC; unknown without a price.
+	SpentTodayUSD Maybe[float64]
 	// Pod is what the provider's API says of this pod; unknown fields where the key may not read.
 	Pod Pod
 	// Quote is what idling costs against starting again, at this moment.
@@ -207,6 +215,34 @@ type Host struct {
 	CPUCores Maybe[float64]
 	// ReceivedBytesPerSecond is the network namespace's intake since the last look, loopback excluded.
 	ReceivedBytesPerSecond Maybe[float64]
+}
+
+// Child is the server as its supervisor tells of it; the zero value has none.
+type Child struct {
+	// Known: there is a supervisor.
+	Known bool
+	// Running: its process lives, for RunningFor by now.
+	Running    bool
+	RunningFor time.Duration
+	// Done: it ended with exit status 0, and is not started again.
+	Done bool
+	// Failures counts the starts of it that ended otherwise; Status is the exit status of the last one that ended.
+	Failures uint64
+	Status   int
+	// Tail is what it wrote last, a line each, oldest first, for people. It holds no secret that is known.
+	Tail []string
+}
+
+// People is what people have asked for, and what they do in this pod.
+type People struct {
+	// HoldUntil is the end of the longest hold; zero where there is none. HoldBy and HoldWhy say whose it is, and what for.
+	HoldUntil       time.Time
+	HoldBy, HoldWhy string
+	// PostponedUntil is until when the next stop was put off; zero where it was not.
+	PostponedUntil time.Time
+	// TerminalUsed is how long ago a terminal was last used; unknown where there is none, or none can be seen. Terminal names it.
+	TerminalUsed Maybe[time.Duration]
+	Terminal     string
 }
 
 // Pod is the provider's view of this pod.

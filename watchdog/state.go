@@ -32,6 +32,17 @@ type State struct {
 	EverReady    bool          `json:"ever_ready"`
 	GPUAloneFor  time.Duration `json:"-"`
 	StuckFor     time.Duration `json:"-"`
+	// Crashes are how long ago the server died soon after its start, each within crashWithin; ChildFailures is how many failures
+	// the supervisor had told of by then.
+	Crashes       []time.Duration `json:"crashes"`
+	ChildFailures uint64          `json:"child_failures"`
+	// CapFor is how long a cap has been announced, DrainFor how long requests were given to end under one that is reached;
+	// CapNear and CapDue say that one is announced, and that the stop is due whatever the pod does.
+	CapFor          time.Duration `json:"-"`
+	DrainFor        time.Duration `json:"-"`
+	CapNear, CapDue bool          `json:"-"`
+	// Acted: the last decision was to carry out a stop.
+	Acted bool `json:"-"`
 	// SparedLead is the reason that led the last window in which servers were spared, and every one since.
 	SparedLead   Reason        `json:"-"`
 	OneSourceFor time.Duration `json:"-"`
@@ -105,6 +116,8 @@ type ServerState struct {
 	Waited time.Duration `json:"waited_ns"`
 	// Spoke: something answered on its port, but never with a page of vLLM.
 	Spoke bool `json:"spoke"`
+	// ReadyFor is how long this start of it has been ready.
+	ReadyFor time.Duration `json:"ready_for_ns"`
 	// Down: it was ready and refuses or is dead now.
 	Down  bool  `json:"down"`
 	Track Track `json:"track"`

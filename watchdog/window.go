@@ -22,6 +22,9 @@ type window struct {
 	evidence                 Evidence
 	// loading: a server is coming up.
 	loading bool
+	// still: nothing is being done about what is broken. tail is what the server wrote last, where the window is about its end.
+	still bool
+	tail  []string
 }
 
 // observe closes the window that ends with this snapshot: it updates what is remembered of every source and says which
@@ -59,14 +62,19 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	w.loading = srv.loading != ""
 	w.evidence = r.evidence(n, s, srv)
 
+	n = n.crashes(p, s)
+	wreck := r.wreck(n, s, srv)
+	w.still = r.standsStill(n, s, w.gpus)
 	switch missing := r.missing(p, n, s, srv, w); {
 	case len(hard)+len(w.soft) > 0:
 		w.activity, w.because = Busy, slices.Concat(requestsFirst(w.soft), hard)
 		n.SparedLead = lead(p.SparedLead, w.because, srv.skipped > 0)
-	case w.loading:
+	case w.loading && wreck.Code != JobDone && wreck.Code != CrashLoop:
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: srv.loading}}
-	case srv.alive == 0 && srv.down != "":
-		w.activity, w.because = Broken, []Because{{Code: ServerDead, Detail: srv.down}}
+	case srv.alive == 0 && srv.down != "" && r.comesAgain(s.Child) && wreck.Code == "":
+		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: fmt.Sprintf("%s was started again %s ago", srv.down, s.Child.RunningFor.Round(time.Second))}}
+	case wreck.Code != "":
+		w.activity, w.because, w.tail = Broken, []Because{wreck}, s.Child.Tail
 	case missing.Code != "":
 		w.activity, w.because = Unknown, []Because{missing}
 	default:
@@ -171,7 +179,9 @@ type servers struct {
 	// that is down.
 	baseline, missing, down string
 	// alive servers answered quiet; skipped ones were not asked; unread ones may hide requests.
-	alive, skipped, unread   int
+	alive, skipped, unread int
+	// gone ones have nobody who listens, or are dead.
+	gone                     int
 	running, waiting, tokens Maybe[float64]
 	ports                    map[uint16]portKind
 	// overdue servers never came; foreign ones answer, but not with a page of vLLM; garbled ones do so while they might
@@ -204,6 +214,7 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 	for _, s := range readings {
 		was := serverState(p, s.URL)
 		n, f := r.server(was, s, elapsed, based)
+		n.ReadyFor = n.readyFor(was, s, elapsed)
 		next = append(next, n)
 		out.hard = append(out.hard, f.hard...)
 		out.soft = append(out.soft, f.soft...)
@@ -219,6 +230,9 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 			out.alive++
 		case !n.Down && s.Outcome != OutcomeRefused:
 			out.unread++
+		}
+		if s.Outcome == OutcomeRefused || s.Outcome == OutcomeAnswered && s.Health == HealthDead {
+			out.gone++
 		}
 		if n.Down && s.Outcome != OutcomeSkipped {
 			out.down = first(out.down, s.URL+": "+s.Detail)

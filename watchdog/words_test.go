@@ -61,6 +61,32 @@ var vocabulary = map[string]act{
 		s.GPU.State, s.GPU.Reason = SourceFailed, "GPU 0 is lost"
 	}),
 
+	// the server's supervisor: it runs for so long, so many of its starts have failed, it has ended with 0
+	"ran": duration(func(s *Snapshot, d time.Duration) {
+		s.Child.Known, s.Child.Running, s.Child.RunningFor = true, true, d
+	}),
+	"failures": number(func(s *Snapshot, v float64) { s.Child.Known, s.Child.Failures, s.Child.Status = true, uint64(v), 1 }),
+	"done":     plain(func(s *Snapshot) { s.Child = Child{Known: true, Done: true, Tail: []string{"finished"}} }),
+
+	// people, and what the pod has had
+	"hold": func(sc *scene, s *Snapshot, arg string) error {
+		d, err := time.ParseDuration(arg)
+		s.People.HoldUntil, s.People.HoldBy, s.People.HoldWhy = sc.at.Add(d), "ann", "a demonstration"
+		return err
+	},
+	"postponed": func(sc *scene, s *Snapshot, arg string) error {
+		d, err := time.ParseDuration(arg)
+		s.People.PostponedUntil = sc.at.Add(d)
+		return err
+	},
+	"released": plain(func(s *Snapshot) { s.People.HoldUntil, s.People.PostponedUntil = time.Time{}, time.Time{} }),
+	"terminal": duration(func(s *Snapshot, d time.Duration) {
+		s.People.TerminalUsed, s.People.Terminal = Known(d), "pts/0"
+	}),
+	"runfor": duration(func(s *Snapshot, d time.Duration) { s.RunFor = Known(d) }),
+	"spent":  number(func(s *Snapshot, v float64) { s.SpentTodayUSD = Known(v) }),
+	"intake": number(func(s *Snapshot, v float64) { s.Host.ReceivedBytesPerSecond = Known(v) }),
+
 	// rows, host and sockets
 	"rows":           number(func(s *Snapshot, v float64) { s.Rows = uint64(v) }),
 	"cpu":            number(func(s *Snapshot, v float64) { s.Host.CPUCores = Known(v) }),

@@ -87,10 +87,14 @@ var rowFamilies = []family{{name: gradedRequests}, {name: requestTTFT}, {name: r
 // ruleMeaning explains each rule of the order; a rule without an entry, and an entry without a rule, fail the test.
 var ruleMeaning = map[string]string{
 	"cannot act":             "The identity of this start is unknown, the pod is locked, the target is refused, nothing is armed, or the last attempt to stop waits for its proof or its next try. `DRY_RUN` counts as armed.",
+	"caps":                   "`MAX_RUNTIME` or `MAX_SPEND_PER_DAY` is near or reached: announced `WARN_BEFORE` ahead, then what is in flight gets two minutes to end.",
+	"hold":                   "Somebody holds the pod, or has put the stop off.",
 	"work":                   "Work was seen, or a server is loading.",
+	"keep hours":             "It is within `KEEP_HOURS`.",
 	"minimum runtime":        "The server has been ready for less than `MIN_RUNTIME`.",
-	"broken":                 "The server was ready and is dead now: a person is told, the pod is held.",
-	"unknown":                "It cannot be said whether the pod works. The idle clock and a warning stand still.",
+	"terminal":               "A terminal was used within `TERMINAL_GUARD`.",
+	"broken":                 "The server died, never came, dies again and again, or has done its job: stopped after `BROKEN_LIMIT` in which nothing is done about it (a job that is done: after twice `WARN_BEFORE`).",
+	"unknown":                "It cannot be said whether the pod works. The idle clock and a warning stand still; only `BLIND_LIMIT`, where it is set, stops.",
 	"no saving":              "A stopped hour is not cheaper than a running one.",
 	"final look":             "The last look before a stop found somebody who waits for an answer.",
 	"idle below the warning": "Idle for less than the threshold less `WARN_BEFORE` (at most half the threshold).",
@@ -136,7 +140,8 @@ func groupMeaning(t *testing.T, group string) string {
 		"work":    "The pod is busy: the idle clock is at zero.",
 		"unknown": "The window says nothing: the idle clock stands still, and a warning is paused.",
 		"quiet":   "The pod is idle: the idle clock runs.",
-		"broken":  "The server is broken: the idle clock stands still.",
+		"broken":  "The pod serves nobody, and will not by itself: the idle clock stands still, another one runs.",
+		"cap":     "The pod is stopped whatever it does.",
 		"guard":   "The pod may be idle, and is held nevertheless.",
 		"acting":  "A stop cannot be asked for, was asked for, or was refused.",
 	}[group]

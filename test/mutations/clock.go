@@ -5,29 +5,34 @@ var clockMutations = []mutation{
 	{"busy leaves the clock", clockFile, `n.Idle, n.QuietRun, n.LastActive = 0, 0, s.At`, `n.QuietRun, n.LastActive = 0, s.At`},
 	{"busy leaves T", clockFile, `		n.Threshold = 0
 `, ""},
-	{"broken leaves the warning of an attempt", clockFile, `		n.QuietRun = 0
-		n = n.lapse()
-`, `		n.QuietRun = 0
+	{"broken leaves the warning of an attempt", clockFile, `		if was != Broken {
+			n = n.lapse()
+		}
+		n = n.warnedOn(s.Elapsed)
+`, `		n = n.warnedOn(s.Elapsed)
 `},
+	{"what was broken leaves its warning to idleness", clockFile, `		if was == Broken {
+			n = n.lapse()
+		}
+`, ""},
+	{"the warning of what is broken does not stand for its time", rulesFile, `max(limit-passed, lead-j.WarnedFor)`, `limit - passed`},
 	{"unknown advances the clock", clockFile, `		n.UnknownFor += s.Elapsed
 `, `		n.UnknownFor += s.Elapsed
 		n.Idle += s.Elapsed
 `},
-	{"broken advances the clock", clockFile, `		n.BrokenFor += s.Elapsed
-`, `		n.BrokenFor += s.Elapsed
-		n.Idle += s.Elapsed
+	{"broken advances the clock", clockFile, `			n.BrokenFor += s.Elapsed
+`, `			n.BrokenFor += s.Elapsed
+			n.Idle += s.Elapsed
 `},
-	{"broken leaves the row of quiet windows", clockFile, `		n.BrokenFor += s.Elapsed
-		n.QuietRun = 0
-`, `		n.BrokenFor += s.Elapsed
-`},
+	{"broken leaves the row of quiet windows", clockFile, `		n.QuietRun = 0
+		if was != Broken {`, `		if was != Broken {`},
 	{"quiet does not advance the clock", clockFile, `		n.Idle += s.Elapsed
 		n.QuietRun`, `		n.QuietRun`},
 	{"T never moves within a gap", clockFile, `shifted := moved > 0 && `, `shifted := false && moved > 0 && `},
 	{"T moves with every breath of B", clockFile, `float64(moved) >= float64(breakEvenShift*float64(n.ChosenB))`, `true`},
 	{"a price that arrives changes nothing", clockFile, ` && n.ChosenPriced == q.PriceUSDPerHour.Known`, ``},
 	{"T may be below three looks", clockFile, `max(r.Threshold(q), 3*r.CheckInterval)`, `r.Threshold(q)`},
-	{"the warning stands without passing time", clockFile, `			n.WarnedFor += s.Elapsed
+	{"the warning stands without passing time", clockFile, `		n.WarnedFor += elapsed
 `, ""},
 	{"time before a first look counts", decideFile, `if !p.Based || s.Elapsed < 0 {`, `if s.Elapsed < 0 {`},
 	{"time may run backward", decideFile, `if !p.Based || s.Elapsed < 0 {`, `if !p.Based {`},
@@ -78,8 +83,8 @@ var stopMutations = []mutation{
 	}
 `, `	a.Tries++
 `},
-	{"the refusal of an overtaken stop counts", attemptFile, `!due && a.Phase == StopNone && phase != StopAccepted`, `false && !due`},
-	{"the acceptance of an overtaken stop does not count", attemptFile, `!due && a.Phase == StopNone && phase != StopAccepted`, `!due && a.Phase == StopNone`},
+	{"the refusal of an overtaken stop counts", attemptFile, `!n.Acted && a.Phase == StopNone && phase != StopAccepted`, `false`},
+	{"the acceptance of an overtaken stop does not count", attemptFile, `!n.Acted && a.Phase == StopNone && phase != StopAccepted`, `!n.Acted && a.Phase == StopNone`},
 	{"a refused stop is silent", decideFile, `if a.Phase == StopRefused {`, `if false {`},
 	{"a stop that a kill interrupted is asked for no more", stateFile, `stored.Attempt.Phase, stored.Attempt.For = StopAccepted, 0`, `_ = 0`},
 	{"a dry run's stop outlives it", stateFile, `		stored.Attempt = Attempt{Unproven: stored.Attempt.Unproven}

@@ -18,13 +18,12 @@ var evidenceMutations = []mutation{
 	{"a device without a reading is quiet", devicesFile, `d.State != SourceOK || !known`, `d.State != SourceOK || !known && false`},
 	{"a driver that fails makes us forget the floor", devicesFile, `return p, recent, out`, `return nil, recent, out`},
 	{"a lost device is quiet", devicesFile, `d.State != SourceOK || !known`, `!known`},
-	{"a loading server is no work", windowFile, `	case w.loading:
+	{"a loading server is no work", windowFile, `	case w.loading && wreck.Code != JobDone && wreck.Code != CrashLoop:
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: srv.loading}}
 `, ""},
 	{"a server loads for ever", serversFile, `n.Waited < r.StartupTimeout`, `true`},
-	{"a dead server is not broken", windowFile, `srv.alive == 0 && srv.down != ""`, `false`},
-	{"one gone server of several is broken", windowFile, `srv.alive == 0 && srv.down != ""`, `srv.down != ""`},
-	{"broken comes before busy", windowFile, `	case len(hard)+len(w.soft) > 0:`, `	case len(hard)+len(w.soft) > 0 && srv.down == "":`},
+	{"a dead server is not broken", brokenFile, `srv.down != "" && !r.comesAgain(s.Child)`, `false`},
+		{"broken comes before busy", windowFile, `	case len(hard)+len(w.soft) > 0:`, `	case len(hard)+len(w.soft) > 0 && srv.down == "":`},
 	{"a first look is quiet", windowFile, `case !p.Based:`, `case false:`},
 	{"a late look is quiet", windowFile, `s.Elapsed > r.late(s.Final)`, `false`},
 	{"a second of lateness is late at short intervals", windowFile, `max(2*r.CheckInterval, time.Second)`, `2*r.CheckInterval`},

@@ -10,6 +10,9 @@ const (
 	clockFile    = "watchdog/clock.go"
 	decideFile   = "watchdog/decide.go"
 	attemptFile  = "watchdog/attempt.go"
+	capsFile     = "watchdog/caps.go"
+	guardsFile   = "watchdog/guards.go"
+	brokenFile   = "watchdog/broken.go"
 	stateFile    = "watchdog/state.go"
 	alarmsFile   = "watchdog/alarms.go"
 	constantFile = "watchdog/rules_config.go"
@@ -19,6 +22,10 @@ const (
 var orderMutations = []mutation{
 	{"no rule: cannot act", rulesFile, `	{"cannot act", (*Rules).cannotAct},` + "\n", ""},
 	{"no rule: work", rulesFile, `	{"work", (*Rules).work},` + "\n", ""},
+	{"no rule: caps", rulesFile, `	{"caps", (*Rules).caps},` + "\n", ""},
+	{"no rule: hold", rulesFile, `	{"hold", (*Rules).hold},` + "\n", ""},
+	{"no rule: keep hours", rulesFile, `	{"keep hours", (*Rules).keepHours},` + "\n", ""},
+	{"no rule: terminal", rulesFile, `	{"terminal", (*Rules).terminal},` + "\n", ""},
 	{"no rule: minimum runtime", rulesFile, `	{"minimum runtime", (*Rules).minRuntime},` + "\n", ""},
 	{"no rule: broken", rulesFile, `	{"broken", (*Rules).broken},` + "\n", ""},
 	{"no rule: unknown", rulesFile, `	{"unknown", (*Rules).unknown},` + "\n", ""},
@@ -37,9 +44,40 @@ var orderMutations = []mutation{
 	{"an accepted stop awaits no proof", rulesFile, `case a.Phase == StopAccepted:`, `case false:`},
 	{"an unproven stop is retried at once", rulesFile, `a.Phase == StopUnprovenWait && a.RetryIn > 0`, `false`},
 	{"a refused stop is retried at once", rulesFile, `a.Phase == StopRefused && a.RetryIn > 0`, `false`},
-	{"MIN_RUNTIME forgets the warning that follows it", rulesFile, `max(left+r.lead(j.Threshold), `, `max(left, `},
+	{"MIN_RUNTIME forgets the warning that follows it", guardsFile, `max(left+r.lead(j.Threshold), `, `max(left, `},
 	{"one quiet window is enough", rulesFile, `j.QuietRun < 2`, `false`},
-	{"a dry run acts", rulesFile, `j.Attempt.Phase != StopWouldHave`, `true`},
+	{"a dry run acts", rulesFile, `act:     j.Attempt.Phase != StopWouldHave,`, `act:     true,`},
+	{"a dry run acts on what is broken", rulesFile, `verdict: Stop, act: j.Attempt.Phase != StopWouldHave`, `verdict: Stop, act: true`},
+	{"a dry run acts on a cap", capsFile, `j.Attempt.Phase != StopWouldHave`, `true`},
+	{"a cap is not announced for its time", capsFile, `l.Value.left <= 0 && n.CapFor >= r.WarnBefore`, `l.Value.left <= 0`},
+	{"a cap comes early", capsFile, `l.Value.left <= 0 && n.CapFor`, `n.CapFor`},
+	{"a cap lets nothing end", capsFile, `(n.Activity != Busy || n.DrainFor >= drainMost)`, `true`},
+	{"a cap waits for ever", capsFile, ` || n.DrainFor >= drainMost)`, `)`},
+	{"a cap that is due is held by work", capsFile, `n.CapDue = n.CapDue || reached`, `n.CapDue = reached`},
+	{"work overtakes a cap", attemptFile, `activity == Busy && !n.CapDue`, `activity == Busy`},
+	{"of two caps the farther counts", capsFile, `l.left < out.Value.left`, `l.left > out.Value.left`},
+	{"the spent day never ends", capsFile, `n.CapNear, n.CapDue, n.CapFor, n.DrainFor = false, false, 0, 0`, `n.CapDue = false`},
+	{"a hold outlives its end", guardsFile, `	if !until.After(at) {`, `	if until.IsZero() {`},
+	{"a stop cannot be put off", guardsFile, `until, detail := people.PostponedUntil,`, `until, detail := time.Time{},`},
+	{"a terminal is guarded for ever", guardsFile, `used.Value >= r.TerminalGuard`, `r.TerminalGuard == 0`},
+	{"what is broken is stopped at once", rulesFile, `	if left := max(limit-passed, lead-j.WarnedFor); left > 0 {
+		return &ruling{verdict: Warn, until: Known(left), stopIn: Known(left)}
+	}
+`, ""},
+	{"what is broken is not announced", rulesFile, `left := limit - passed; left > lead {`, `left := limit - passed; left > 0 {`},
+	{"who mends what is broken is not seen", brokenFile, `cpu.Known && cpu.Value >= quietCPU`, `false`},
+	{"a download is not seen", brokenFile, `s.Host.ReceivedBytesPerSecond.Or(0) > quietIntake`, `false`},
+	{"a GPU that does not answer stands still", brokenFile, `g.missing != "" && s.GPU.State`, `false && s.GPU.State`},
+	{"a server that lives does not speak for the pod", brokenFile, `srv.alive+srv.skipped > 0`, `false`},
+	{"a job that is done is waited for like a dead server", brokenFile, `	if why == JobDone {`, `	if false {`},
+	{"a server that does not answer never came", brokenFile, `srv.gone == len(s.Servers)`, `true`},
+	{"four crashes are a loop", constantFile, `crashFew    = 5`, `crashFew    = 4`},
+	{"crashes are never forgotten", brokenFile, `age < crashWithin`, `true`},
+	{"the death of a server that served for long is a crash", brokenFile, `s.ReadyFor >= crashSoon })`, `false })`},
+	{"a crash without a supervisor is none", brokenFile, `was.ReadyFor < crashSoon && (now.Down || again)`, `false`},
+	{"a server that its supervisor starts again is dead", brokenFile, `c.Running && c.RunningFor < r.StartupTimeout`, `false`},
+	{"a server that its supervisor started is loading for ever", brokenFile, `c.Running && c.RunningFor < r.StartupTimeout`, `c.Running`},
+	{"blindness is never stopped", rulesFile, `	case r.BlindLimit <= 0:`, `	default:`},
 	{"the warning is longer than half of T", rulesFile, `min(r.WarnBefore, threshold/2)`, `r.WarnBefore`},
 	{"the warning need not stand for its time", rulesFile, `max(j.Threshold-j.Idle, lead-j.WarnedFor)`, `max(j.Threshold-j.Idle, 0*lead)`},
 	{"the warning is taken back by unknown", rulesFile, `	return &ruling{keeps: true}`, `	return &ruling{}`},

@@ -110,9 +110,9 @@ func TestNobodyListens(t *testing.T) {
 		t.Parallel()
 		url := nobody(t)
 		p := start(t, "WATCHDOG_VLLM_URLS="+url, "WATCHDOG_STARTUP_TIMEOUT=600ms")
-		p.state("hold", "unknown", "no_evidence")
-		p.says("alarm", url, "not been ready within STARTUP_TIMEOUT (600ms)", "look at the server's log")
+		p.state("hold", "broken", "never_ready")
+		p.says("alarm", url, "not been ready within STARTUP_TIMEOUT (600ms)", "look at the server's log", "stopped after 30m0s")
 		p.unharmed()
-		p.state("hold", "unknown", "no_evidence")
+		p.state("hold", "broken", "never_ready")
 	})
 }
