@@ -208,3 +208,13 @@ func FuzzBodies(f *testing.F) {
 		}
 	})
 }
+
+// What may be set is asked without a notifier.
+func TestCheckURLSaysWhatNewSays(t *testing.T) {
+	for _, raw := range []string{"https://hooks.slack.com/services/x", "http://localhost/x", "", "x", "http://h.example/x", "https://discord.com/api/webhooks/1/x/github"} {
+		_, want := New(Config{URL: secret.New(raw)})
+		if got := CheckURL(secret.New(raw)); (got == nil) != (want == nil) || got != nil && got.Error() != want.Error() {
+			t.Errorf("%q: %v, want %v", raw, got, want)
+		}
+	}
+}

@@ -58,13 +58,24 @@ type Notifier struct {
 	problem string
 }
 
-// New checks the URL. It reaches nothing; messages go out once Run runs.
-func New(c Config) (*Notifier, error) {
-	form, target, err := recognise(c.URL)
+// CheckURL says what New would say of the URL, in words that show its host at most.
+func CheckURL(url secret.Secret) error {
+	_, _, err := place(url)
+	return err
+}
+
+func place(url secret.Secret) (form, post.Address, error) {
+	form, target, err := recognise(url)
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be used: %w", setting, err)
+		return form, post.Address{}, fmt.Errorf("%s cannot be used: %w", setting, err)
 	}
 	address, err := post.ParseAddress(setting, target)
+	return form, address, err
+}
+
+// New checks the URL. It reaches nothing; messages go out once Run runs.
+func New(c Config) (*Notifier, error) {
+	form, address, err := place(c.URL)
 	if err != nil {
 		return nil, err
 	}
