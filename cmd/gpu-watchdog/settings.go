@@ -23,7 +23,7 @@ func settings() (config.Config, host.PodEnv, error) {
 		RunpodPodID:         env.PodID.Value,
 		RunpodAPIKey:        env.APIKey.Value,
 		KubernetesNamespace: env.PodNamespace.Value,
-		KubernetesOwner:     env.PodName.Value,
+		KubernetesPod:       env.PodName.Value,
 	})
 	if err != nil {
 		return cfg, env, wrongUse{err}

@@ -21,7 +21,9 @@ type Config struct {
 
 	// The key of this pod's history, and the name of its folder under WATCHDOG_DIR. Pods that share a volume each need
 	// a name of their own. At most 128 ASCII letters, digits, dots, underscores and hyphens. By default the name is
-	// derived from the pod: a slash or any other character that is not allowed becomes a hyphen.
+	// derived from the pod: a slash or any other character that is not allowed becomes a hyphen. On Kubernetes the owner is
+	// told by POD_NAME where a Deployment made the pod; the own name of any other pod stands in for it, as that of a
+	// StatefulSet's pod, which is the same each time.
 	Name string `env:"NAME" default:"the pod's id on RunPod, else namespace-owner on Kubernetes, else the host name" type:"name"`
 
 	// Time from one decision to the next. GPU samples are fetched from the driver at least every 5s whatever this is,

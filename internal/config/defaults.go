@@ -36,9 +36,14 @@ func (l *loader) fillDefaults() {
 // defaultName is the first of the pod's names that can be a folder's, "" where there is none.
 func (l *loader) defaultName() string {
 	o := l.opts
-	owner := ""
-	if o.KubernetesNamespace != "" && o.KubernetesOwner != "" {
-		owner = o.KubernetesNamespace + "/" + o.KubernetesOwner
+	owner := o.KubernetesOwner
+	if owner == "" {
+		owner = ownerOfPod(o.KubernetesPod)
+	}
+	if owner != "" && o.KubernetesNamespace != "" {
+		owner = o.KubernetesNamespace + "/" + owner
+	} else {
+		owner = "" // in another namespace another may have that name
 	}
 	for _, s := range []string{o.RunpodPodID, owner, o.Hostname} {
 		if name := safeName(s); name != "" {

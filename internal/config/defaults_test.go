@@ -14,6 +14,10 @@ func TestDefaultName(t *testing.T) {
 	}{
 		{"pod id first", Options{RunpodPodID: "abc123", KubernetesNamespace: "ns", KubernetesOwner: "o", Hostname: "h"}, "abc123"},
 		{"owner next", Options{KubernetesNamespace: "prod", KubernetesOwner: "llama", Hostname: "h"}, "prod-llama"},
+		{"the pod of a Deployment", Options{KubernetesNamespace: "prod", KubernetesPod: "llama-70b-66b6c48dd5-7w75g", Hostname: "h"}, "prod-llama-70b"},
+		{"the owner that is known", Options{KubernetesNamespace: "prod", KubernetesOwner: "o", KubernetesPod: "llama-66b6c48dd5-7w75g"}, "prod-o"},
+		{"the pod of a StatefulSet", Options{KubernetesNamespace: "prod", KubernetesPod: "llama-0", Hostname: "h"}, "prod-llama-0"},
+		{"a pod without a namespace", Options{KubernetesPod: "llama-66b6c48dd5-7w75g", Hostname: "h"}, "h"},
 		{"half an owner is none", Options{KubernetesNamespace: "prod", Hostname: "h"}, "h"},
 		{"host name last", Options{Hostname: "h"}, "h"},
 		{"never a path", Options{RunpodPodID: "../../etc", Hostname: "h"}, "..-..-etc"},

@@ -28,9 +28,11 @@ type Options struct {
 	RunpodPodID string
 	// RunpodAPIKey is the injected key where it was found elsewhere than in the environment that Load gets.
 	RunpodAPIKey Secret
-	// KubernetesNamespace and KubernetesOwner name the workload that owns this pod; "" elsewhere. Without an owner the
-	// pod's own name may stand in for it.
+	// KubernetesNamespace and KubernetesOwner name the workload that owns this pod; "" elsewhere.
 	KubernetesNamespace, KubernetesOwner string
+	// KubernetesPod is the pod's own name there. Where nobody knows its owner, the owner is told by that name, or the name
+	// stands in for it.
+	KubernetesPod string
 }
 
 // injectedKey is RunPod's own variable for the key of a pod.
