@@ -41,6 +41,10 @@ func takeAim(cfg config.Config, env host.PodEnv, agent string, log *zap.Logger) 
 		a.target = loop.Target{Kind: config.StopRunpod, ID: env.PodID.Value, Action: "stop"}
 		return a
 	}
+	if text := notYet(cfg); text != "" {
+		a.unarmed = text
+		return a
+	}
 	wanted := len(cfg.Stop) > 0
 	switch {
 	case env.PodID.Value == "" && !wanted:
@@ -70,6 +74,19 @@ func takeAim(cfg config.Config, env host.PodEnv, agent string, log *zap.Logger) 
 	a.ladder = stopper.NewLadder(client.Target(), client.Rungs(), perRung, log)
 	a.ladder.OnAnswer = a.answers.add
 	return a
+}
+
+// notYet names what the settings ask for and nothing here does; "" where there is nothing of the kind.
+func notYet(cfg config.Config) string {
+	for _, target := range cfg.Stop {
+		if target != config.StopRunpod {
+			return "WATCHDOG_STOP names " + target + ", through which this build stops nothing; set it to " + config.StopRunpod
+		}
+	}
+	if cfg.StopAction != "" && cfg.StopAction != config.ActionStop {
+		return "WATCHDOG_STOP_ACTION=" + string(cfg.StopAction) + " is nothing that this build asks for; set it to " + string(config.ActionStop)
+	}
+	return ""
 }
 
 // answers counts what the ladder was told.

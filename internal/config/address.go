@@ -14,7 +14,7 @@ type ServerURLs []string
 
 func (u ServerURLs) String() string {
 	if len(u) == 0 {
-		return "none"
+		return none
 	}
 	return strings.Join(u, ",")
 }
@@ -40,7 +40,7 @@ func isLoopback(host string) bool {
 }
 
 func parseServerURLs(s string) (any, error) {
-	if s == "none" {
+	if s == none {
 		return ServerURLs(nil), nil
 	}
 	if strings.Contains(s, "@") { // before anything is split: a password may hold a comma
@@ -56,7 +56,7 @@ func parseServerURLs(s string) (any, error) {
 			bad = append(bad, flaw{withoutQuery(s), emptyPart})
 			continue
 		}
-		if part == "none" {
+		if part == none {
 			bad = append(bad, flaw{withoutQuery(s), "none stands alone; write none, or the servers"})
 			continue
 		}
@@ -139,11 +139,16 @@ func serverPathFlaw(u *url.URL) string {
 
 // sameServer is equal for two spellings of one address.
 func sameServer(u *url.URL) string {
+	return u.Scheme + "://" + hostPort(u) + u.Path
+}
+
+// hostPort always has a port.
+func hostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port) + u.Path
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // withoutQuery cuts what may be a secret off a URL that is to be shown.

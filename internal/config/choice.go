@@ -47,48 +47,6 @@ const (
 	LogConsole LogFormat = "console"
 )
 
-// StopTargets are the ways to stop the pod in the order in which they are tried. None means auto: RunPod's API on a
-// RunPod pod, nothing elsewhere.
-type StopTargets []string
-
-// StopRunpod is the only target of this version.
-const StopRunpod = "runpod"
-
-func (t StopTargets) String() string {
-	if len(t) == 0 {
-		return "auto"
-	}
-	return strings.Join(t, ",")
-}
-
-func parseStopTargets(s string) (any, error) {
-	if s == "auto" {
-		return StopTargets(nil), nil
-	}
-	var (
-		targets StopTargets
-		bad     flaws
-	)
-	for _, part := range list(s) {
-		switch {
-		case part == "":
-			bad = append(bad, flaw{s, emptyPart})
-		case part == "auto":
-			bad = append(bad, flaw{s, "auto stands alone; write auto, or the targets themselves: runpod"})
-		case part != StopRunpod:
-			bad = append(bad, flaw{part, notOneOf(part, []string{"auto", StopRunpod})})
-		case slices.Contains(targets, part):
-			bad = append(bad, flaw{part, "is named twice; name each target once"})
-		default:
-			targets = append(targets, part)
-		}
-	}
-	if len(bad) > 0 {
-		return nil, bad
-	}
-	return targets, nil
-}
-
 // choice makes a parser for a closed set of words.
 func choice[T ~string](words ...T) func(string) (any, error) {
 	names := make([]string, len(words))

@@ -56,6 +56,21 @@ type Config struct {
 	// the larger of 3% and a tenth of the mean of the last ten checks.
 	IdleThreshold IdleThreshold `env:"IDLE_THRESHOLD" envDefault:"auto" type:"percent, auto, or dynamic"`
 
+	// More TCP ports of this pod whose traffic is work, separated by commas: `8888,2222`. On them every byte counts, health
+	// checks and scrapes as well, so name neither vLLM's port, whose requests are counted already, nor the watchdog's own
+	// ones, which are refused: whoever reads its page would keep the pod awake. `none`: no port beside vLLM's.
+	Ports Ports `env:"PORTS" envDefault:"none" type:"ports, or none"`
+
+	// CPU load from which on it is work, in cores above what this pod uses while it idles: `1.5`. `0`: the CPU is no
+	// evidence of work, as by default where a vLLM server is watched, which tells more itself. Without such a server it
+	// is half a core: a job of one thread uses 0.95 to 1.0 cores, and would mostly pass for idle at a whole one.
+	CPUBusy Cores `env:"CPU_BUSY" default:"0; 0.5 where WATCHDOG_VLLM_URLS is none" type:"cores"`
+
+	// The largest request, in tokens of its prompt and of its answer, that is a monitor's probe and no work: a window in
+	// which every request is that small counts as quiet. From 0 to 100000. `0`: every request is work. Regular probes are
+	// named in any case, with the number to set here.
+	ProbeMaxTokens int `env:"PROBE_MAX_TOKENS" envDefault:"0" type:"tokens"`
+
 	// How the idle time that leads to a stop is chosen. `breakeven`: the time after which idling has cost as much as a
 	// cold start, computed from price, cold start and its penalty. `fixed`: WATCHDOG_IDLE_LIMIT. `seed`: the rule of the
 	// project's first document, which counts checks. `auto`: fixed where WATCHDOG_IDLE_LIMIT is set, else breakeven.
@@ -76,18 +91,45 @@ type Config struct {
 	// The pod is not stopped within this time of the server's first readiness, however idle it is.
 	MinRuntime time.Duration `env:"MIN_RUNTIME" envDefault:"10m" type:"duration" min:"0s"`
 
-	// How long a server may take to get ready. Until then its loading counts as work; afterwards it is an unknown, with
+	// How long a server may take to get ready. Until then its loading counts as work. One that was not ready by then is
+	// broken where it refuses connections (see WATCHDOG_BROKEN_LIMIT); where it merely does not answer it is an unknown, with
 	// an alarm. A source of evidence that has not answered once by then is not waited for any longer.
 	StartupTimeout time.Duration `env:"STARTUP_TIMEOUT" envDefault:"30m" type:"duration" over:"0s"`
 
-	// How long something broken is borne with: a source of evidence that has stopped answering is no longer required
-	// after this time, and requests that have made no progress for this long, with GPU and CPU at rest, no longer count
-	// as work.
+	// How long something broken is borne with. A pod whose server died, crashes again and again, or was not ready within
+	// WATCHDOG_STARTUP_TIMEOUT is stopped after this time in which GPU, CPU and network stood still and nobody used a
+	// terminal. A source of evidence that has stopped answering is no longer required after this time, and requests that
+	// have made no progress for this long, with GPU and CPU at rest, no longer count as work.
 	BrokenLimit time.Duration `env:"BROKEN_LIMIT" envDefault:"30m" type:"duration" over:"0s"`
+
+	// The pod is stopped after this time in which it could not be told whether it works. `0`: never, there is only an
+	// alarm, which is repeated.
+	BlindLimit time.Duration `env:"BLIND_LIMIT" envDefault:"0" type:"duration" min:"0s"`
+
+	// Hours in which the pod is kept, however idle it is: days, hours and a time zone, as in
+	// `mon-fri 09:00-18:00 Asia/Seoul`. Several ranges are separated by semicolons:
+	// `mon-fri 09:00-12:00, 13:00-18:00; sat 22:00-02:00 Europe/Berlin`. A zone counts for every range before it that has
+	// none; without any the hours are those of UTC. `none`: no such hours. A cap (WATCHDOG_MAX_RUNTIME,
+	// WATCHDOG_MAX_SPEND_PER_DAY) stops the pod even then.
+	KeepHours watchdog.KeepHours `env:"KEEP_HOURS" envDefault:"none" type:"ranges, or none"`
+
+	// The pod is not stopped within this time of the last use of a terminal in it: something was typed there, or a program
+	// that is no server wrote to it. One that is merely open does not count. At most 24h; `0`: terminals hold nothing.
+	TerminalGuard time.Duration `env:"TERMINAL_GUARD" envDefault:"30m" type:"duration" min:"0s"`
 
 	// How long before a stop it is announced, in the log and in /status; at most half of the idle limit. The stop comes
 	// when the limit is reached, not later. `0`: no announcement.
 	WarnBefore time.Duration `env:"WARN_BEFORE" envDefault:"2m" type:"duration" min:"0s"`
+
+	// The longest that one start of the pod may last, whatever it does: it is stopped then, announced WATCHDOG_WARN_BEFORE
+	// ahead, and requests in flight get up to two minutes to end. Neither hold nor WATCHDOG_KEEP_HOURS prevents that. `0`:
+	// no cap.
+	MaxRuntime time.Duration `env:"MAX_RUNTIME" envDefault:"0" type:"duration" min:"0s"`
+
+	// What the pod may cost from one midnight to the next (UTC), in US dollars: at that amount it is stopped as by
+	// WATCHDOG_MAX_RUNTIME. From 0 to 24000; `0`: no cap. It needs a price: WATCHDOG_PRICE, or RunPod's, for which a key
+	// is needed.
+	MaxSpendPerDay USDPerDay `env:"MAX_SPEND_PER_DAY" envDefault:"0" type:"USD per day"`
 
 	// What the running pod costs, in US dollars per hour, without disks: `1.50`. From 0 to 1000. Without it the
 	// provider is asked; while nobody knows, decisions rest on times alone and amounts of money are unknown.
@@ -112,9 +154,17 @@ type Config struct {
 	// means fewer stops.
 	ColdStartPenalty Penalty `env:"COLD_START_PENALTY" envDefault:"10x" type:"factor (3x) or US dollars ($0.25)"`
 
-	// Through what the pod is stopped: `runpod`. `auto` is RunPod's API on a RunPod pod and nothing elsewhere, where the
-	// watchdog then only watches.
-	Stop StopTargets `env:"STOP" envDefault:"auto" type:"auto, or runpod"`
+	// Through what the pod is stopped: `runpod` (its API), `kubernetes` (what owns the pod is scaled to none), `webhook`
+	// (WATCHDOG_STOP_URL) and `command` (WATCHDOG_STOP_COMMAND). Several, separated by commas, are tried in that order.
+	// `auto` is RunPod's API on a RunPod pod and nothing elsewhere, where the watchdog then only watches.
+	Stop StopTargets `env:"STOP" envDefault:"auto" type:"auto, or a list of runpod, kubernetes, webhook, command"`
+
+	// What RunPod is asked to do. `stop` keeps the pod and its volume disk, for which it bills on, and the pod can be
+	// started again. `terminate` deletes the pod, for good, and is the first of two locks: where data would be deleted with
+	// it, as on a volume disk of the pod's own, it is refused and the pod goes on. `terminate-and-lose-data` opens the
+	// second lock and deletes the pod with all that is on it. A network volume outlives the pod in every case. Kubernetes
+	// is scaled down whatever this says; a webhook and a command are told the word.
+	StopAction StopAction `env:"STOP_ACTION" envDefault:"stop" type:"stop, terminate, or terminate-and-lose-data"`
 
 	// Key for RunPod's API. A restricted key of your account with write access to pods may do more than the one that
 	// RunPod injects, which is taken where this is not set.
@@ -126,6 +176,28 @@ type Config struct {
 	// Address of RunPod's GraphQL API, the second way to stop a pod. Plain http for loopback addresses only.
 	RunpodGraphQLURL APIURL `env:"RUNPOD_GRAPHQL_URL" envDefault:"https://api.runpod.io/graphql" type:"URL"`
 
+	// Which of the owners of this pod WATCHDOG_STOP `kubernetes` scales to none, as kind/name: `deployment/llama`, the kind
+	// as kubectl takes it. It must own this pod.
+	KubernetesTarget KubernetesTarget `env:"KUBERNETES_TARGET" default:"the highest owner of this pod that can be scaled" type:"kind/name"`
+
+	// Where WATCHDOG_STOP `webhook` posts its request to stop the pod. It is treated as a secret: who has it may stop the
+	// pod. Plain http is accepted within the own network only.
+	StopURL HookURL `env:"STOP_URL" default:"none" type:"URL, a secret"`
+
+	// The program that WATCHDOG_STOP `command` runs to stop the pod, and its arguments: words between blanks, which may be
+	// quoted, or a JSON array of strings. No shell reads it; whoever wants one writes `sh -c '…'`. Its arguments are never
+	// printed.
+	StopCommand Command `env:"STOP_COMMAND" default:"none" type:"command"`
+
+	// Where people are told of stops and of what goes wrong: a hook of Slack or Discord, which are told by their host, or
+	// any other address, which gets JSON. It is treated as a secret: who has it can write there. Plain http is accepted
+	// within the own network only.
+	NotifyURL HookURL `env:"NOTIFY_URL" default:"none" type:"URL, a secret"`
+
+	// Key that signs, by HMAC-SHA256, what is posted to WATCHDOG_STOP_URL and WATCHDOG_NOTIFY_URL, so that the receiver
+	// knows who sent it. Slack and Discord get no signature. Printable ASCII without blanks.
+	WebhookSecret Secret `env:"WEBHOOK_SECRET" default:"none: nothing is signed" type:"secret"`
+
 	// Address, as host:port, of the page, /status, /metrics and the health checks. They can only be read, but by
 	// everyone who reaches the address: `0.0.0.0:9877` opens them to the network. Where the port is taken, the watch
 	// goes on without them and tries again.
@@ -135,6 +207,11 @@ type Config struct {
 	// (`POST /v1/requests`) are taken in. Only processes on this machine are answered, whatever the address. Where the
 	// port is taken, the watch goes on without them and tries again. `off`, or set to nothing: nothing is taken in.
 	IngestListen IngestAddress `env:"INGEST_LISTEN" envDefault:"127.0.0.1:4317" type:"host:port, or off" empty:"off"`
+
+	// The unix socket at which orders are taken: hold, release, postpone and stop. It is for our own user and root alone.
+	// An absolute path of at most 107 bytes, in a folder that is there. Where it cannot be had, the watch goes on without
+	// it and tries again.
+	ControlSocket string `env:"CONTROL_SOCKET" default:"/run/gpu-watchdog.sock, else gpu-watchdog.sock in XDG_RUNTIME_DIR, else gpu-watchdog-UID.sock in the temporary folder" type:"path"`
 
 	// The time to the first token below which a request keeps the promise made to its user; goodput is what kept it.
 	SLATTFT time.Duration `env:"SLA_TTFT" envDefault:"2s" type:"duration" over:"0s"`

@@ -25,6 +25,9 @@ func (l *loader) fillDefaults() {
 			c.StartIDFile = c.tempStartID()
 		}
 	}
+	if !c.Explicit(Prefix+"CPU_BUSY") && len(c.VLLMURLs) == 0 {
+		c.CPUBusy = 0.5
+	}
 	if !c.Explicit(Prefix + "LOG_FORMAT") {
 		c.LogFormat = LogJSON
 		if l.opts.OnTerminal {

@@ -5,8 +5,10 @@
 // texts that users read in `gpu-watchdog env` and in docs/variables.md; after changing one, run
 // `go generate ./internal/config`.
 //
-// It must not import anything of this project but the plain types of package watchdog, start a goroutine, open a
-// connection, or log; it opens no file but the one that a secret's _FILE variable names.
+// It must not import anything of this project but the plain types of package watchdog and, of those who will use a setting,
+// the one function that reads it (the addresses of hooks, the stop command): a second reader would accept what the first
+// one refuses. It must not start a goroutine, open a connection, or log; it opens no file but the one that a secret's _FILE
+// variable names, and the time zones of KEEP_HOURS.
 package config
 
 //go:generate go run ./gendoc

@@ -45,7 +45,7 @@ func describe(t reflect.Type) []Field {
 			Type:     sf.Tag.Get("type"),
 			Default:  sf.Tag.Get("envDefault"),
 			Meaning:  meanings[sf.Name],
-			Secret:   sf.Type == reflect.TypeFor[Secret](),
+			Secret:   sf.Type == reflect.TypeFor[Secret]() || sf.Type == reflect.TypeFor[HookURL](),
 			name:     sf.Name,
 			index:    i,
 			empty:    sf.Tag.Get("empty"),

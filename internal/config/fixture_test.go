@@ -21,6 +21,9 @@ func fixture() map[string]string {
 		"WATCHDOG_START_ID_FILE":      "/run/start-id",
 		"WATCHDOG_NVML_LIBRARY":       "/usr/lib/libnvidia-ml.so.1",
 		"WATCHDOG_IDLE_THRESHOLD":     "6",
+		"WATCHDOG_PORTS":              "8888,22",
+		"WATCHDOG_CPU_BUSY":           "1.5",
+		"WATCHDOG_PROBE_MAX_TOKENS":   "16",
 		"WATCHDOG_POLICY":             "seed",
 		"WATCHDOG_IDLE_LIMIT":         "9m",
 		"WATCHDOG_IDLE_MIN":           "4m",
@@ -28,19 +31,31 @@ func fixture() map[string]string {
 		"WATCHDOG_MIN_RUNTIME":        "7m",
 		"WATCHDOG_STARTUP_TIMEOUT":    "20m",
 		"WATCHDOG_BROKEN_LIMIT":       "25m",
+		"WATCHDOG_BLIND_LIMIT":        "2h",
+		"WATCHDOG_KEEP_HOURS":         "mon-fri 09:00-18:00 Asia/Seoul",
+		"WATCHDOG_TERMINAL_GUARD":     "10m",
 		"WATCHDOG_WARN_BEFORE":        "1m",
+		"WATCHDOG_MAX_RUNTIME":        "12h",
+		"WATCHDOG_MAX_SPEND_PER_DAY":  "20",
 		"WATCHDOG_PRICE":              "1.50",
 		"WATCHDOG_STORAGE_RUNNING":    "0.01",
 		"WATCHDOG_STORAGE_STOPPED":    "0.02",
 		"WATCHDOG_COLD_START":         "4m",
 		"WATCHDOG_COLD_START_UNSEEN":  "40s",
 		"WATCHDOG_COLD_START_PENALTY": "3x",
-		"WATCHDOG_STOP":               "runpod",
+		"WATCHDOG_STOP":               "runpod,kubernetes",
+		"WATCHDOG_STOP_ACTION":        "terminate",
 		"WATCHDOG_RUNPOD_API_KEY":     planted,
 		"WATCHDOG_RUNPOD_API_URL":     "http://127.0.0.1:9000/v2",
 		"WATCHDOG_RUNPOD_GRAPHQL_URL": "http://127.0.0.1:9000/graphql",
+		"WATCHDOG_KUBERNETES_TARGET":  "deployment/llama",
+		"WATCHDOG_STOP_URL":           "https://stop.example/" + planted,
+		"WATCHDOG_STOP_COMMAND":       "poweroff --key " + planted,
+		"WATCHDOG_NOTIFY_URL":         "https://hooks.slack.com/services/" + planted,
+		"WATCHDOG_WEBHOOK_SECRET":     planted,
 		"WATCHDOG_LISTEN":             "127.0.0.1:9900",
 		"WATCHDOG_INGEST_LISTEN":      "127.0.0.1:4400",
+		"WATCHDOG_CONTROL_SOCKET":     "/run/watchdog/orders.sock",
 		"WATCHDOG_SLA_TTFT":           "1s",
 		"WATCHDOG_SLA_TPS":            "250.5",
 		"WATCHDOG_LOG_LEVEL":          "debug",
@@ -60,6 +75,8 @@ func options() Options {
 			switch path {
 			case "/run/secrets/key":
 				return []byte(planted + "\n"), nil
+			case "/run/secrets/hook":
+				return []byte("https://hooks.example/" + planted + "\n"), nil
 			case "/run/secrets/empty":
 				return []byte(" \n"), nil
 			case "/run/secrets/large":

@@ -2,9 +2,12 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"net"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,8 +36,10 @@ func FuzzLoad(f *testing.F) {
 		if strings.Contains(text, "PLANTED7") || len(text) > 1<<16 {
 			t.Skip()
 		}
-		for _, secret := range []string{key + "=" + planted, key + "=" + planted + "\n" + planted, keyFile + "=/run/secrets/key", keyFile + "=/run/secrets/two"} {
-			lines := append([]string{secret}, strings.Split(text, "\n")...) // the first of a name counts
+		const hidden = "\nWATCHDOG_STOP_URL=https://h.example/" + planted + "\nWATCHDOG_NOTIFY_URL=https://u:" + planted + "@h.example/x" +
+			"\nWATCHDOG_STOP_COMMAND=sh -c " + planted + "\nWATCHDOG_WEBHOOK_SECRET=" + planted
+		for _, secret := range []string{key + "=" + planted, key + "=" + planted + hidden, key + "=" + planted + "\n" + planted, keyFile + "=/run/secrets/key", keyFile + "=/run/secrets/two"} {
+			lines := append(strings.Split(secret, "\n"), strings.Split(text, "\n")...) // the first of a name counts
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			c, err := Load(lines, options())
@@ -73,7 +78,7 @@ func inRange(t *testing.T, c Config) {
 		}
 	}
 	const year = 8760 * time.Hour
-	for what, d := range map[string]time.Duration{"IDLE_MIN": c.IdleMin, "IDLE_MAX": c.IdleMax, "MIN_RUNTIME": c.MinRuntime, "WARN_BEFORE": c.WarnBefore, "COLD_START_UNSEEN": c.ColdStartUnseen} {
+	for what, d := range map[string]time.Duration{"IDLE_MIN": c.IdleMin, "IDLE_MAX": c.IdleMax, "MIN_RUNTIME": c.MinRuntime, "WARN_BEFORE": c.WarnBefore, "COLD_START_UNSEEN": c.ColdStartUnseen, "BLIND_LIMIT": c.BlindLimit, "MAX_RUNTIME": c.MaxRuntime} {
 		holds(d >= 0 && d <= year, what, d)
 	}
 	for what, d := range map[string]time.Duration{"STARTUP_TIMEOUT": c.StartupTimeout, "BROKEN_LIMIT": c.BrokenLimit, "COLD_START": c.ColdStart, "IDLE_LIMIT": c.IdleLimit.Resolve(c.CheckInterval)} {
@@ -103,7 +108,26 @@ func inRange(t *testing.T, c Config) {
 	holds(c.Name != "" && c.Name != "." && c.Name != ".." && len(c.Name) <= 128 && !strings.ContainsAny(c.Name, "/\x00\n "), "NAME", c.Name)
 	holds(strings.HasPrefix(c.Dir, "/") && c.Dir != "/" && strings.HasPrefix(c.StartIDFile, "/"), "DIR", c.Dir)
 	holds(c.NVMLLibrary != "" && c.Listen != "" && c.LogLevel != "" && c.LogFormat != "" && c.Policy != "", "a word", c.Policy)
-	holds(len(c.Stop) == 0 || len(c.Stop) == 1 && c.Stop[0] == "runpod", "STOP", c.Stop)
+	holds(c.TerminalGuard >= 0 && c.TerminalGuard <= 24*time.Hour, "TERMINAL_GUARD", c.TerminalGuard)
+	holds(c.CPUBusy >= 0 && c.CPUBusy <= 4096 && !math.Signbit(float64(c.CPUBusy)), "CPU_BUSY", c.CPUBusy)
+	holds(c.MaxSpendPerDay >= 0 && c.MaxSpendPerDay <= 24000 && (c.MaxSpendPerDay == 0 || c.Price.Known), "MAX_SPEND_PER_DAY", c.MaxSpendPerDay)
+	holds(c.ProbeMaxTokens >= 0 && c.ProbeMaxTokens <= 100_000, "PROBE_MAX_TOKENS", c.ProbeMaxTokens)
+	for i, p := range c.Ports {
+		_, listen, _ := net.SplitHostPort(string(c.Listen))
+		holds(p > 0 && !slices.Contains(c.Ports[:i], p) && fmt.Sprint(p) != listen, "PORTS", c.Ports)
+	}
+	for i, target := range c.Stop {
+		known := map[string]bool{"runpod": true, "kubernetes": true, "webhook": c.StopURL.IsSet(), "command": len(c.StopCommand.Argv()) > 0}
+		holds(known[target] && !slices.Contains(c.Stop[:i], target), "STOP", c.Stop)
+	}
+	holds(c.StopAction == "stop" || c.StopAction == "terminate" || c.StopAction == "terminate-and-lose-data", "STOP_ACTION", c.StopAction)
+	kind, name, _ := strings.Cut(string(c.KubernetesTarget), "/")
+	holds(c.KubernetesTarget == "" || kind != "" && name != "" && kind == strings.ToLower(kind) && !strings.ContainsAny(name, "/ "), "KUBERNETES_TARGET", c.KubernetesTarget)
+	holds(c.ControlSocket == "" || strings.HasPrefix(c.ControlSocket, "/") && c.ControlSocket != "/" && len(c.ControlSocket) <= 107, "CONTROL_SOCKET", c.ControlSocket)
+	for _, h := range []HookURL{c.StopURL, c.NotifyURL} {
+		u, err := url.Parse(h.Reveal())
+		holds(!h.IsSet() || err == nil && u.Hostname() != "" && (u.Scheme == "https" || u.Scheme == "http"), "hook", h)
+	}
 	holds(c.RunpodAPIKey.IsSet(), "key", c.RunpodAPIKey)
 }
 

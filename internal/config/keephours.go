@@ -24,8 +24,12 @@ const (
 // A range is days, hours and a zone. Days are names (mon, Monday), ranges of them, which wrap around the week (fri-mon), lists
 // (mon,wed) and daily; hours go up to 24:00 and over midnight (22:00-06:00). Ranges are parted by semicolons or commas; after a
 // comma the days before it go on where none are named. A zone counts for every range before it that has none of its own; where
-// no range has one, the hours are those of UTC, whatever TZ says: the same setting means the same on every machine.
+// no range has one, the hours are those of UTC, whatever TZ says: the same setting means the same on every machine. "none" has no
+// range.
 func parseKeepHours(s string) (any, error) {
+	if s == none {
+		return watchdog.KeepHours(nil), nil
+	}
 	h, bad := readKeepHours(s, zonesOfSystem)
 	if len(bad) > 0 {
 		return nil, bad

@@ -17,14 +17,21 @@ func TestEveryMistakeInOneMessage(t *testing.T) {
 		"WATCHDOG_CHECK_INTERVAL=5",
 		"WATCHDOG_RUNPOD_API_KEY=" + planted + " x",
 		"WATCHDOG_VLLM_URLS=a:1,http://b:2,http://c:0",
+		"WATCHDOG_STOP=webhook,command",
+		"WATCHDOG_STOP_COMMAND=echo 'a" + planted,
+		"WATCHDOG_PORTS=9877,4317,22",
 		"WATCHDOG_COLD_STRAT=3m",
 		"PATH=/bin",
 	}, options())
-	want := `7 mistakes in the configuration:
+	want := `11 mistakes in the configuration:
   WATCHDOG_CHECK_INTERVAL="5": a bare number has no unit; did you mean 5s?
   WATCHDOG_VLLM_URLS="a:1": has no scheme; did you mean http://a:1?
   WATCHDOG_VLLM_URLS="http://c:0": has no valid port; a port is a number from 1 to 65535
+  WATCHDOG_PORTS="9877": is the watchdog's own port, of WATCHDOG_LISTEN=127.0.0.1:9877: reading the page or /metrics would count as work there and keep the pod awake; take it out
+  WATCHDOG_PORTS="4317": is the watchdog's own port, of WATCHDOG_INGEST_LISTEN=127.0.0.1:4317: sending spans and rows would count as work there and keep the pod awake; take it out
+  WATCHDOG_STOP="webhook,command": names webhook, and WATCHDOG_STOP_URL, the address that it asks, is not set; set it, or take webhook out of WATCHDOG_STOP
   WATCHDOG_RUNPOD_API_KEY: holds a blank, a control character, a letter beyond ASCII or an unfilled placeholder, which no key does (its value is not shown); copy the key again
+  WATCHDOG_STOP_COMMAND: cannot be read: the ' at place 6 is never closed (its value is not shown)
   WATCHDOG_LOG_LEVEL="loud": is not known to this version; write one of debug, info, warn, error
   WATCHDOG_COLD_STRAT: there is no such variable; did you mean WATCHDOG_COLD_START?
   WATCHDOG_SECRET_STUFF: there is no such variable; unset it (gpu-watchdog env lists all)`
@@ -55,9 +62,11 @@ func TestUnknownVariables(t *testing.T) {
 		"WATCHDOG_":                             none,
 		"WATCHDOG_" + strings.Repeat("X", 5000): none,
 		"WATCHDOG_WAKE":                         "this version has no such variable; unset it",
-		"WATCHDOG_PORTS":                        "this version has no such variable; unset it",
-		"WATCHDOG_STOP_URL":                     "this version has no such variable; unset it",
-		"WATCHDOG_WEBHOOK_SECRET_FILE":          "this version has no such variable; unset it",
+		"WATCHDOG_PORT":                         "did you mean WATCHDOG_PORTS?",
+		"WATCHDOG_NOTIFY_URL_FIL":               "did you mean WATCHDOG_NOTIFY_URL_FILE?",
+		"WATCHDOG_STOP_COMMAND_FILE":            "only a secret can come from a file; set WATCHDOG_STOP_COMMAND",
+		"WATCHDOG_SOCKET":                       "did you mean WATCHDOG_CONTROL_SOCKET?",
+		"WATCHDOG_MAX_SPEND":                    "did you mean WATCHDOG_MAX_SPEND_PER_DAY?",
 	} {
 		found := refused(t, []string{name + "=" + planted}, options())
 		if len(found) != 1 || !strings.HasSuffix(found[0].Text, want) || found[0].Value != "" || len(found[0].Variable) > 120 {
@@ -201,6 +210,33 @@ func TestWarnings(t *testing.T) {
 		{"WATCHDOG_POLICY=fixed WATCHDOG_IDLE_MIN=1s", "WATCHDOG_IDLE_MIN bounds computed limits only"},
 		{"WATCHDOG_START_ID_FILE=/mnt/a/id", "lies on a mounted file system"},
 		{"WATCHDOG_START_ID_FILE=/srv/id", ""},
+		{"WATCHDOG_KEEP_HOURS=09:00-18:00", "names no zone"},
+		{"WATCHDOG_PORTS=8888", ""},
+		{"WATCHDOG_PORTS=8888,8000", "WATCHDOG_PORTS has 8000, the port of a server"},
+		{"WATCHDOG_PORTS=8000 WATCHDOG_VLLM_URLS=http://10.0.0.1:8000", ""},
+		{"WATCHDOG_PORTS=80 WATCHDOG_VLLM_URLS=http://localhost", "WATCHDOG_PORTS has 80,"},
+		{"WATCHDOG_VLLM_URLS=none WATCHDOG_GPUS=none", ""},
+		{"WATCHDOG_VLLM_URLS=none WATCHDOG_GPUS=none WATCHDOG_CPU_BUSY=0", "nothing here can tell work"},
+		{"WATCHDOG_VLLM_URLS=none WATCHDOG_GPUS=none WATCHDOG_CPU_BUSY=0 WATCHDOG_PORTS=22", ""},
+		{"WATCHDOG_BLIND_LIMIT=29m", "WATCHDOG_BLIND_LIMIT=29m is shorter than WATCHDOG_BROKEN_LIMIT=30m"},
+		{"WATCHDOG_BLIND_LIMIT=30m", ""},
+		{"WATCHDOG_MAX_RUNTIME=10m", "before WATCHDOG_MIN_RUNTIME=10m has passed"},
+		{"WATCHDOG_MAX_RUNTIME=11m", ""},
+		{"WATCHDOG_MAX_SPEND_PER_DAY=5 WATCHDOG_PRICE=0", "is never reached"},
+		{"WATCHDOG_MAX_SPEND_PER_DAY=5 WATCHDOG_PRICE=1", ""},
+		{"WATCHDOG_STOP_URL=https://h/x", "WATCHDOG_STOP_URL does nothing: WATCHDOG_STOP=auto does not name webhook"},
+		{"WATCHDOG_STOP_URL=https://h/x WATCHDOG_STOP=runpod", "WATCHDOG_STOP=runpod does not name webhook"},
+		{"WATCHDOG_STOP_URL=https://h/x WATCHDOG_STOP=webhook WATCHDOG_WEBHOOK_SECRET=k", ""},
+		{"WATCHDOG_STOP_COMMAND=poweroff", "WATCHDOG_STOP_COMMAND does nothing"},
+		{"WATCHDOG_STOP_COMMAND=poweroff WATCHDOG_STOP=runpod,command", ""},
+		{"WATCHDOG_KUBERNETES_TARGET=deploy/a", "WATCHDOG_KUBERNETES_TARGET does nothing"},
+		{"WATCHDOG_KUBERNETES_TARGET=deploy/a WATCHDOG_STOP=kubernetes", ""},
+		{"WATCHDOG_WEBHOOK_SECRET=k", "signs nothing"},
+		{"WATCHDOG_WEBHOOK_SECRET=k WATCHDOG_NOTIFY_URL=https://h/x", ""},
+		{"WATCHDOG_STOP_ACTION=terminate", "is for RunPod, which WATCHDOG_STOP=auto"},
+		{"WATCHDOG_STOP_ACTION=terminate WATCHDOG_STOP=kubernetes", "is for RunPod"},
+		{"WATCHDOG_STOP_ACTION=terminate WATCHDOG_STOP=kubernetes,runpod", ""},
+		{"WATCHDOG_STOP_ACTION=stop WATCHDOG_STOP=kubernetes", ""},
 	} {
 		got := load(t, strings.Fields(c.env), mounted).Warnings()
 		if c.says == "" && len(got) == 0 || c.says != "" && len(got) == 1 && strings.Contains(got[0], c.says) {

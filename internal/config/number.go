@@ -87,10 +87,71 @@ func parseTokenRate(s string) (any, error) {
 	return TokenRate(f), nil
 }
 
+// Cores is a CPU load: 1 is one core that is never idle.
+type Cores float64
+
+func (c Cores) String() string { return formatNumber(float64(c)) }
+
+// mostCores bounds a load: no machine has that many, so more is a typing error.
+const mostCores = 4096
+
+func parseCores(s string) (any, error) {
+	f, ok := parseDecimal(s)
+	switch {
+	case strings.EqualFold(s, off), strings.EqualFold(s, none):
+		return nil, wrong(s, "is not a number; did you mean 0?")
+	case !ok:
+		return nil, wrong(s, "is not a number; write cores, such as 0.5 for half of one")
+	case f < 0:
+		return nil, wrong(s, "is negative; write cores, such as 0.5 for half of one, or 0 to leave the CPU out")
+	case f > mostCores:
+		return nil, wrong(s, "is more than %d cores, surely a mistake; write cores, such as 0.5 for half of one", mostCores)
+	}
+	return Cores(f + 0), nil
+}
+
+// mostProbeTokens bounds what may be called a probe.
+const mostProbeTokens = 100_000
+
+// parseTokens reads a number of tokens of one request.
+func parseTokens(s string) (any, error) {
+	n, err := strconv.Atoi(s)
+	switch {
+	case err != nil:
+		return nil, wrong(s, "is no whole number; write tokens, such as 16, or 0 so that every request is work")
+	case n < 0:
+		return nil, wrong(s, "is negative; write tokens, such as 16, or 0 so that every request is work")
+	case n > mostProbeTokens:
+		return nil, wrong(s, "is more than %d tokens, which no monitor asks for; write a number such as 16", mostProbeTokens)
+	}
+	return n, nil
+}
+
+// USDPerDay is an amount of US dollars a day.
+type USDPerDay float64
+
+func (u USDPerDay) String() string { return formatNumber(float64(u)) }
+
+func parseUSDPerDay(s string) (any, error) {
+	const most = 24 * mostUSD
+	f, ok := parseDecimal(s)
+	switch {
+	case !ok && meantAmount(s) != "":
+		return nil, wrong(s, "is not a plain number; did you mean %s?", meantAmount(s))
+	case !ok:
+		return nil, wrong(s, "is not a number; write US dollars a day, such as 20")
+	case f < 0:
+		return nil, wrong(s, "is negative; write US dollars a day, such as 20, or 0 for no cap")
+	case f > most:
+		return nil, wrong(s, "is more than %d US dollars a day, surely a mistake; write an amount such as 20", most)
+	}
+	return USDPerDay(f + 0), nil
+}
+
 // meantAmount guesses the number in "$1.50/h" or "1,50"; "" where it cannot.
 func meantAmount(s string) string {
 	t := strings.ToLower(s)
-	for _, unit := range []string{"$", "usd", "/h", "/hour", "/hr", "per hour"} {
+	for _, unit := range []string{"$", "usd", "/h", "/hour", "/hr", "per hour", "/day", "/d", "per day"} {
 		t = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(t), unit), unit)
 	}
 	t = strings.Replace(strings.TrimSpace(t), ",", ".", 1)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -64,6 +65,20 @@ func pathFlaw(path string) string {
 		return "holds a control character; write a plain path"
 	case !filepath.IsAbs(path):
 		return "is not absolute, and would depend on where the watchdog was started; begin it with a slash"
+	}
+	return ""
+}
+
+// socketFlaw says what is wrong with the path of a unix socket, "" for nothing.
+func socketFlaw(path string) string {
+	const most = 107 // the kernel's 108 bytes with their end
+	switch text := pathFlaw(path); {
+	case len(path) > most:
+		return "has " + strconv.Itoa(len(path)) + " bytes, and the path of a unix socket at most " + strconv.Itoa(most) + "; choose a shorter one"
+	case text != "":
+		return text
+	case strings.HasSuffix(path, "/"):
+		return "is a folder; name a file in it"
 	}
 	return ""
 }

@@ -20,18 +20,24 @@ import (
 const key, keyFile = "WATCHDOG_RUNPOD_API_KEY", "WATCHDOG_RUNPOD_API_KEY_FILE"
 
 func TestSecretPrintsNowhere(t *testing.T) {
-	c := load(t, []string{key + "=" + planted}, options())
-	if c.RunpodAPIKey.Reveal() != planted {
-		t.Fatal("the secret is lost")
+	c := load(t, with(), options()) // every secret is the planted one, or holds it
+	if c.RunpodAPIKey.Reveal() != planted || !strings.Contains(c.StopURL.Reveal()+c.NotifyURL.Reveal(), planted) || c.StopCommand.Argv()[2] != planted || c.WebhookSecret.Reveal() != planted {
+		t.Fatal("a secret is lost")
 	}
 	wrapped := struct{ hidden Config }{c} // fmt does not ask the methods of unexported fields
 	var out strings.Builder
-	for _, v := range []any{c.RunpodAPIKey, &c.RunpodAPIKey, c, &c, wrapped, c.Table(), []Secret{c.RunpodAPIKey}} {
+	for _, v := range []any{
+		c, &c, wrapped, c.Table(),
+		c.RunpodAPIKey, &c.RunpodAPIKey, c.StopURL, &c.NotifyURL, c.StopCommand, &c.StopCommand,
+		[]Secret{c.RunpodAPIKey},
+		[]HookURL{c.StopURL},
+		[]Command{c.StopCommand},
+	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
 	}
-	for _, v := range []any{c.RunpodAPIKey, c, c.Table(), map[Secret]int{c.RunpodAPIKey: 1}} {
+	for _, v := range []any{c.RunpodAPIKey, c.StopURL, c.StopCommand, c, c.Table(), map[Secret]int{c.RunpodAPIKey: 1}} {
 		b, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
@@ -43,6 +49,7 @@ func TestSecretPrintsNowhere(t *testing.T) {
 	} {
 		b, err := enc.EncodeEntry(zapcore.Entry{}, []zap.Field{
 			zap.Any("any", c.RunpodAPIKey), zap.Stringer("stringer", c.RunpodAPIKey), zap.Reflect("reflect", c), zap.Any("pointer", &c.RunpodAPIKey),
+			zap.Any("hook", c.StopURL), zap.Stringer("hook_stringer", c.NotifyURL), zap.Any("command", c.StopCommand), zap.Reflect("command_reflect", c.StopCommand),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -97,7 +104,7 @@ func TestSecretFileMistakes(t *testing.T) {
 		{"/run/secrets/empty", keyFile, "/run/secrets/empty", "is empty"},
 		{"/run/secrets/large", keyFile, "/run/secrets/large", "more than 65536 bytes"},
 		{"/run/secrets/two", keyFile, "", "holds a blank"},
-		{planted, keyFile, "", "not the key itself"},
+		{planted, keyFile, "", "not the secret itself"},
 	} {
 		found := refused(t, []string{keyFile + "=" + c.path}, options())
 		if len(found) != 1 || found[0].Variable != c.variable || found[0].Value != c.value || !strings.Contains(found[0].Text, c.says) {

@@ -41,7 +41,7 @@ func ReadSecretFile(path string) ([]byte, error) {
 func secretFromFile(path string, read func(string) ([]byte, error)) (string, error) {
 	if !filepath.IsAbs(path) {
 		// The path is not shown: people put the key itself here.
-		return "", wrong("", "must be the absolute path of a file that holds the key, not the key itself "+
+		return "", wrong("", "must be the absolute path of a file that holds the secret, not the secret itself "+
 			"(its value is not shown)")
 	}
 	b, err := read(path)
@@ -53,12 +53,12 @@ func secretFromFile(path string, read func(string) ([]byte, error)) (string, err
 		return "", wrong(path, "cannot be read: %s; check the path and its permissions", clip(fmt.Sprint(err)))
 	}
 	if len(b) > maxSecretBytes {
-		return "", wrong(path, "the file has more than %d bytes, which no key has; name the file that holds only the key",
+		return "", wrong(path, "the file has more than %d bytes, which no secret has; name the file that holds only the secret",
 			maxSecretBytes)
 	}
 	s := strings.TrimSpace(string(b))
 	if s == "" {
-		return "", wrong(path, "the file is empty; write the key into it")
+		return "", wrong(path, "the file is empty; write the secret into it")
 	}
 	return s, nil
 }

@@ -14,7 +14,8 @@ import (
 type Row struct {
 	// Variable is the full name.
 	Variable string `json:"variable"`
-	// Value is written as the variable would be; "" where nothing is known, "[secret]" for a secret that is set.
+	// Value is written as the variable would be; "" where nothing is known, "[secret]" for a secret that is set and for the
+	// arguments of a command.
 	Value   string `json:"value"`
 	Origin  Origin `json:"origin"`
 	Type    string `json:"type"`
@@ -46,6 +47,10 @@ func format(v any) string {
 		return formatDuration(v)
 	case float64:
 		return formatNumber(v)
+	case watchdog.KeepHours:
+		if len(v) == 0 {
+			return none
+		}
 	case watchdog.Maybe[float64]:
 		if !v.Known {
 			return ""

@@ -6,11 +6,7 @@ import (
 )
 
 // otherVersions are names that have a meaning in other versions. Guessing a near name for one of them would mislead.
-var otherVersions = []string{
-	"BLIND_LIMIT", "CONTROL_SOCKET", "CPU_BUSY", "KEEP_HOURS", "KUBERNETES_TARGET", "MAX_RUNTIME",
-	"MAX_SPEND_PER_DAY", "NOTIFY_URL", "PORTS", "PROBE_MAX_TOKENS", "STOP_ACTION",
-	"STOP_COMMAND", "STOP_URL", "TERMINAL_GUARD", "WAKE", "WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE",
-}
+var otherVersions = []string{"WAKE"}
 
 // isVariable says that the full name is one of ours.
 func isVariable(name string) bool {

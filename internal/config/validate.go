@@ -13,10 +13,37 @@ import (
 // each other. A variable that has a mistake already is not looked at again.
 func (l *loader) validate() {
 	l.checkDurations()
+	l.checkGuard()
 	l.checkName()
 	l.checkPaths()
 	l.checkIdleLimit()
 	l.checkAddresses()
+	l.checkPorts()
+	l.checkSpend()
+	l.checkStop()
+	l.checkHooks()
+}
+
+// checkGuard: the use of a terminal that has been closed is forgotten after a day.
+func (l *loader) checkGuard() {
+	const guard = Prefix + "TERMINAL_GUARD"
+	if l.cfg.TerminalGuard > 24*time.Hour && l.found.good(guard) {
+		l.found.add(guard, l.set[guard], "is longer than a day, for which terminals are remembered; write at most 24h")
+	}
+}
+
+// checkSpend: a cap in dollars needs to know what an hour costs.
+func (l *loader) checkSpend() {
+	const spend, price, key = Prefix + "MAX_SPEND_PER_DAY", Prefix + "PRICE", Prefix + injectedKey
+	if l.cfg.MaxSpendPerDay == 0 || l.cfg.Price.Known || !l.found.good(spend, price, key, key+fileSuffix) {
+		return
+	}
+	switch {
+	case l.opts.RunpodPodID == "":
+		l.found.add(spend, l.set[spend], "needs a price, and outside of RunPod no provider tells one; set "+price+", or unset this")
+	case !l.cfg.RunpodAPIKey.IsSet():
+		l.found.add(spend, l.set[spend], "needs a price, and without a key RunPod cannot be asked for it; set "+price+" or "+key+", or unset this")
+	}
 }
 
 // checkAddresses: two servers cannot have one port.
@@ -76,6 +103,13 @@ func (l *loader) checkPaths() {
 		if strings.HasPrefix(c.StartIDFile, volume+"/") && l.opts.IsMounted(volume) {
 			l.found.add(startID, c.StartIDFile, "lies on the volume "+volume+", which outlives a stop, so that a resumed pod would "+
 				"be taken for this one; name a file on the container's own disk, or unset it")
+		}
+	}
+	if c.ControlSocket != "" {
+		if text := socketFlaw(c.ControlSocket); text != "" {
+			l.found.add(Prefix+"CONTROL_SOCKET", c.ControlSocket, text)
+		} else {
+			c.ControlSocket = filepath.Clean(c.ControlSocket)
 		}
 	}
 	if text := libraryFlaw(c.NVMLLibrary); text != "" {

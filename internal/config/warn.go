@@ -33,4 +33,39 @@ func (l *loader) warn() {
 		say("%sSTART_ID_FILE=%s lies on a mounted file system: if that outlives a stop of the pod, a resumed pod is taken for this one",
 			Prefix, c.StartIDFile)
 	}
+	if remark := keepHoursRemark(c.KeepHours); remark != "" {
+		say("%s", remark)
+	}
+	l.warnEvidence(say)
+	l.warnLimits(say)
+	l.warnStop(say)
+}
+
+// warnEvidence remarks on what is taken for work.
+func (l *loader) warnEvidence(say func(format string, args ...any)) {
+	c := &l.cfg
+	for _, port := range c.serverPorts() {
+		if slices.Contains(c.Ports, port) {
+			say("%sPORTS has %d, the port of a server of %sVLLM_URLS, whose requests are counted already: with it scrapes and health checks are work, too",
+				Prefix, port, Prefix)
+		}
+	}
+	if len(c.VLLMURLs) == 0 && c.GPUs.None && len(c.Ports) == 0 && c.CPUBusy == 0 {
+		say("nothing here can tell work: %sVLLM_URLS, %sGPUS and %sPORTS are none, and %sCPU_BUSY is 0", Prefix, Prefix, Prefix, Prefix)
+	}
+}
+
+// warnLimits remarks on limits that stop the pod sooner than another setting lets one expect.
+func (l *loader) warnLimits(say func(format string, args ...any)) {
+	c := &l.cfg
+	if c.BlindLimit > 0 && c.BlindLimit < c.BrokenLimit {
+		say("%sBLIND_LIMIT=%s is shorter than %sBROKEN_LIMIT=%s, after which a source that does not answer is no longer waited for: the pod is stopped before that",
+			Prefix, formatDuration(c.BlindLimit), Prefix, formatDuration(c.BrokenLimit))
+	}
+	if c.MaxRuntime > 0 && c.MaxRuntime <= c.MinRuntime {
+		say("%sMAX_RUNTIME=%s stops the pod whatever it does, before %sMIN_RUNTIME=%s has passed", Prefix, formatDuration(c.MaxRuntime), Prefix, formatDuration(c.MinRuntime))
+	}
+	if c.MaxSpendPerDay > 0 && c.Price.Known && c.Price.Value == 0 {
+		say("%sMAX_SPEND_PER_DAY=%s is never reached at %sPRICE=0", Prefix, c.MaxSpendPerDay, Prefix)
+	}
 }

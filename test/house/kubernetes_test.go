@@ -244,11 +244,6 @@ func (c container) settings(t *testing.T) (cfg config.Config, fields map[string]
 		environ = append(environ, e.Name+"="+e.Value)
 	}
 	options := config.Options{Hostname: "node", KubernetesNamespace: "default", KubernetesOwner: "vllm"}
-	// Held to as soon as the program knows this target; until then the other settings are.
-	const target = "WATCHDOG_STOP=kubernetes"
-	if _, err := config.Load([]string{target}, options); err != nil {
-		environ = slices.DeleteFunc(environ, func(e string) bool { return e == target })
-	}
 	cfg, err := config.Load(environ, options)
 	if err != nil {
 		t.Error(err)
