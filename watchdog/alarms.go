@@ -18,6 +18,7 @@ const (
 	AlarmOneSource     = "evidence_single"
 	AlarmUnproven      = "stop_unproven"
 	AlarmRefused       = "stop_refused"
+	AlarmReverted      = "stop_reverted"
 	AlarmIdentity      = "identity_unknown"
 	AlarmBlind         = "blind"
 )
@@ -63,6 +64,9 @@ func (r *Rules) alarms(n State, s Snapshot, srv servers, w window) []Alarm {
 	}
 	if n.UnknownFor+s.Elapsed >= minuteOfFailure && w.activity == Unknown {
 		raise(AlarmBlind, "for %s it has not been possible to say whether this pod works (%s: %s); it is not stopped, and costs money", (n.UnknownFor + s.Elapsed).Round(time.Second), w.because[0].Code, w.because[0].Detail)
+	}
+	if s.RevertedUntil.After(s.At) {
+		raise(AlarmReverted, "%s: who wants this pod to run? gpu-watchdog stops nothing until %s, or until a request comes", s.Reverted, s.RevertedUntil.UTC().Format(time.RFC3339))
 	}
 	if s.StartID == "" {
 		raise(AlarmIdentity, "the identity of this start is unknown, so nothing will be stopped: make WATCHDOG_START_ID_FILE a writable path on the container's own disk")

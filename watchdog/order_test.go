@@ -12,10 +12,12 @@ func TestRules(t *testing.T) {
 	runTimelines(t, []timeline{
 		{name: "an unknown identity never stops", steps: `let noid; idle x40 -> quiet hold noact not_armed alarm:identity_unknown`},
 		{name: "a locked pod is not stopped", steps: `let locked; idle x40 -> hold target_refused noact`},
+		{name: "a pod whose stop would be refused is not announced either", steps: `let refuses; idle x40 -> hold target_refused noact`},
 		{name: "a serverless worker is not stopped", rules: func(r *Rules) { r.Refused = "a serverless worker" }, steps: `idle x40 -> hold target_refused noact`},
 		{name: "nothing is armed", rules: func(r *Rules) { r.Armed, r.Unarmed = false, "WATCHDOG_STOP is not set" }, steps: `idle x40 -> hold not_armed noact idle=200s`},
 		{name: "no stop before the server has been ready for MIN_RUNTIME", rules: func(r *Rules) { r.MinRuntime = 5 * time.Minute },
 			steps: `idle x59 -> quiet hold min_runtime idle=295s; idle -> warn warning; idle x4 -> stop idle=320s`},
+		{name: "stops that were undone twice are held back, and taken up again with a warning of their own", steps: `idle x3; let undone=1h; idle x40 -> hold stop_reverted noact alarm:stop_reverted until=3400s; let undone=0s; idle -> warn stopin=20s; idle x4 -> stop act`},
 		{name: "MIN_RUNTIME begins when the server is first seen ready", rules: func(r *Rules) { r.MinRuntime = time.Minute },
 			steps: `raw; refused x5; idle -> busy ready=0s; idle x11 -> hold min_runtime ready=55s; idle -> warn ready=60s`},
 		{name: "MIN_RUNTIME begins for a server that is no vLLM when it is no longer waited for", rules: func(r *Rules) { r.MinRuntime = time.Minute },

@@ -26,8 +26,12 @@ type condition struct {
 var conditions = []condition{
 	{name: "identity unknown", rule: "cannot act", apply: func(_ *Rules, p *State, s *Snapshot) { p.StartID, s.StartID = "", "" }},
 	{name: "pod locked", rule: "cannot act", apply: func(_ *Rules, _ *State, s *Snapshot) { s.Pod.Locked = Known(true) }},
+	{name: "stop would be refused", rule: "cannot act", apply: func(_ *Rules, _ *State, s *Snapshot) { s.Pod.Refused = "three replicas" }},
 	{name: "target refused", rule: "cannot act", apply: func(r *Rules, _ *State, _ *Snapshot) { r.Refused = "serverless" }},
 	{name: "not armed", rule: "cannot act", apply: func(r *Rules, _ *State, _ *Snapshot) { r.Armed, r.Unarmed = false, "no target" }},
+	{name: "stops undone", rule: "cannot act", apply: func(_ *Rules, _ *State, s *Snapshot) {
+		s.RevertedUntil, s.Reverted = s.At.Add(time.Hour), "two stops were undone"
+	}},
 	{name: "stop asked", rule: "cannot act", endedByWork: true, excludes: "stop accepted, stop unproven, back-off",
 		apply: func(_ *Rules, p *State, _ *Snapshot) {
 			p.Attempt = Attempt{Target: "runpod", Phase: StopAsked, Tries: 1}

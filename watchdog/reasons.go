@@ -43,6 +43,7 @@ const (
 	NotArmed      Reason = "not_armed"
 	TargetRefused Reason = "target_refused"
 	StopBackoff   Reason = "stop_backoff"
+	StopReverted  Reason = "stop_reverted"
 	StopUnproven  Reason = "stop_unproven"
 	Overtaken     Reason = "overtaken"
 )
@@ -84,6 +85,7 @@ var ReasonMeaning = []struct {
 	{NotArmed, "acting", "nothing is armed to stop this pod, or the identity of this start is unknown"},
 	{TargetRefused, "acting", "the pod may not be stopped: locked, serverless, or not ours"},
 	{StopBackoff, "acting", "a stop was refused; the next try comes later"},
+	{StopReverted, "acting", "the last stops were undone within five minutes, and no request came: nothing is stopped for a day, or until one comes"},
 	{StopUnproven, "acting", "a stop was accepted, and yet this pod still runs, or its proof is awaited"},
 	{Overtaken, "acting", "work came after a stop was accepted: the attempt is over"},
 }

@@ -69,10 +69,14 @@ func (r *Rules) cannotAct(j judged) *ruling {
 		return hold(NotArmed, "the identity of this start is unknown")
 	case j.snapshot.Pod.Locked.Or(false):
 		return hold(TargetRefused, "the provider says that this pod is locked")
+	case j.snapshot.Pod.Refused != "":
+		return hold(TargetRefused, j.snapshot.Pod.Refused)
 	case r.Refused != "":
 		return hold(TargetRefused, r.Refused)
 	case !r.Armed:
 		return hold(NotArmed, r.Unarmed)
+	case j.snapshot.RevertedUntil.After(j.snapshot.At):
+		return &ruling{because: []Because{{Code: StopReverted, Detail: j.snapshot.Reverted}}, until: Known(j.snapshot.RevertedUntil.Sub(j.snapshot.At))}
 	case a.Phase == StopAsked:
 		return wait(StopUnproven, "the stop is being asked for", Maybe[time.Duration]{})
 	case a.Phase == StopAccepted:

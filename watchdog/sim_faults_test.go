@@ -129,7 +129,7 @@ func (w *watch) guards() {
 	}
 	w.guard = ""
 	if w.chance(0.004) {
-		w.guard = []string{"locked", "identity unknown", "no saving", "not armed", "target refused", "hold", "hours", "terminal"}[w.IntN(8)]
+		w.guard = []string{"locked", "identity unknown", "no saving", "not armed", "target refused", "hold", "hours", "terminal", "undone"}[w.IntN(9)]
 		w.guardFor = 10 + w.IntN(100)
 		w.counts["guard "+w.guard]++
 	}

@@ -28,7 +28,7 @@ var mustHappen = []string{
 	"fault CPU cannot be read", "fault page does not come", "fault late tick", "fault wall clock stepped", "fault watchdog killed",
 	"fault engine died", "fault server gone", "fault server hangs",
 	"lie stuck gauge", "lie stuck load", "lie stuck socket", "lie spin", "lie hang", "lie sleep",
-	"guard hold", "guard hours", "guard terminal", "guard locked", "guard identity unknown", "guard no saving", "guard not armed", "guard target refused",
+	"guard hold", "guard hours", "guard terminal", "guard undone", "guard locked", "guard identity unknown", "guard no saving", "guard not armed", "guard target refused",
 	"left alone", "alone until the stop", "final look that held", "stop asked", "stop proven", "dry stop",
 	"accepted stop that did nothing", "attempt given up under work",
 }

@@ -164,6 +164,8 @@ func (w *watch) forbid(s *Snapshot) {
 		w.rules.Refused = "serverless"
 	case "hold":
 		s.People.HoldUntil, s.People.HoldBy = s.At.Add(time.Minute), "ann"
+	case "undone":
+		s.RevertedUntil, s.Reverted = s.At.Add(time.Minute), "two stops were undone"
 	case "terminal":
 		s.People.TerminalUsed, s.People.Terminal = Known(time.Second), "pts/0"
 	}

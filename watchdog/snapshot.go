@@ -43,6 +43,10 @@ type Snapshot struct {
 	Child Child
 	// People is what people have asked for, and what they do in this pod.
 	People People
+	// RevertedUntil is until when nothing is stopped because our last stops were undone, zero where they were not; Reverted says how
+	// often, and by whom where that is known.
+	RevertedUntil time.Time
+	Reverted      string
 	// RunFor is how long this start of the pod has lasted.
 	RunFor Maybe[time.Duration]
 	// SpentTodayUSD is what the pod has cost since the last midnight, UTC; unknown without a price.
@@ -243,10 +247,14 @@ type People struct {
 	// TerminalUsed is how long ago a terminal was last used; unknown where there is none, or none can be seen. Terminal names it.
 	TerminalUsed Maybe[time.Duration]
 	Terminal     string
+	// TerminalsOpen is how many terminals there are, used or not.
+	TerminalsOpen Maybe[int]
 }
 
 // Pod is the provider's view of this pod.
 type Pod struct {
+	// Refused says why a stop would be refused now; empty where it would not, or nobody knows.
+	Refused string
 	// PriceUSDPerHour is what the provider charges while it runs.
 	PriceUSDPerHour Maybe[float64]
 	// Locked: the provider refuses to stop it.

@@ -19,6 +19,7 @@ var vocabulary = map[string]act{
 	// the pod and its price
 	"noid":     plain(func(s *Snapshot) { s.StartID = "" }),
 	"locked":   plain(func(s *Snapshot) { s.Pod.Locked = Known(true) }),
+	"refuses":  plain(func(s *Snapshot) { s.Pod.Refused = "three replicas" }),
 	"unlocked": plain(func(s *Snapshot) { s.Pod.Locked = Known(false) }),
 	"unpriced": plain(func(s *Snapshot) { s.Quote.PriceUSDPerHour = Maybe[float64]{} }),
 	"priced":   plain(func(s *Snapshot) { s.Quote.PriceUSDPerHour = Known(1.5) }),
@@ -83,6 +84,11 @@ var vocabulary = map[string]act{
 	"terminal": duration(func(s *Snapshot, d time.Duration) {
 		s.People.TerminalUsed, s.People.Terminal = Known(d), "pts/0"
 	}),
+	"undone": func(sc *scene, s *Snapshot, arg string) error {
+		d, err := time.ParseDuration(arg)
+		s.RevertedUntil, s.Reverted = sc.at.Add(d), "two stops were undone"
+		return err
+	},
 	"runfor": duration(func(s *Snapshot, d time.Duration) { s.RunFor = Known(d) }),
 	"spent":  number(func(s *Snapshot, v float64) { s.SpentTodayUSD = Known(v) }),
 	"intake": number(func(s *Snapshot, v float64) { s.Host.ReceivedBytesPerSecond = Known(v) }),

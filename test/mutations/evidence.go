@@ -23,7 +23,7 @@ var evidenceMutations = []mutation{
 `, ""},
 	{"a server loads for ever", serversFile, `n.Waited < r.StartupTimeout`, `true`},
 	{"a dead server is not broken", brokenFile, `srv.down != "" && !r.comesAgain(s.Child)`, `false`},
-		{"broken comes before busy", windowFile, `	case len(hard)+len(w.soft) > 0:`, `	case len(hard)+len(w.soft) > 0 && srv.down == "":`},
+	{"broken comes before busy", windowFile, `	case len(hard)+len(w.soft) > 0:`, `	case len(hard)+len(w.soft) > 0 && srv.down == "":`},
 	{"a first look is quiet", windowFile, `case !p.Based:`, `case false:`},
 	{"a late look is quiet", windowFile, `s.Elapsed > r.late(s.Final)`, `false`},
 	{"a second of lateness is late at short intervals", windowFile, `max(2*r.CheckInterval, time.Second)`, `2*r.CheckInterval`},
