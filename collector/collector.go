@@ -19,6 +19,9 @@ type (
 	hostSource interface {
 		Read(ctx context.Context, elapsed time.Duration) watchdog.Host
 	}
+	terminalSource interface {
+		Read(ctx context.Context) watchdog.People
+	}
 	// ServerSource reads one server, or says that it was not asked.
 	ServerSource interface {
 		Read(ctx context.Context) watchdog.Server
@@ -43,7 +46,9 @@ type Collector struct {
 	GPU     gpuSource
 	Sockets socketSource
 	Host    hostSource
-	Servers []Served
+	// Terminals says what people do in this pod; nil where that cannot be seen.
+	Terminals terminalSource
+	Servers   []Served
 	// Rows counts the rows of requests that have come in so far; nil where none are taken in. It must never wait.
 	Rows func() uint64
 
@@ -78,6 +83,9 @@ func (c *Collector) Look(ctx context.Context, ask Ask) watchdog.Snapshot {
 	start(&witnesses, func() { s.GPU = c.GPU.Read(ctx) })
 	start(&witnesses, func() { s.Sockets = c.Sockets.Read(ctx) })
 	start(&host, func() { s.Host = c.Host.Read(ctx, elapsed) })
+	if c.Terminals != nil {
+		start(&host, func() { s.People = c.Terminals.Read(ctx) })
+	}
 
 	spare := ask.Lean && now.Sub(c.lastFull) < leanEvery && waited(&witnesses, witnessTime) && proven(s.GPU, s.Sockets, ask.GPUThreshold, elapsed)
 	if !spare {

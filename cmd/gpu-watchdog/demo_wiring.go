@@ -36,10 +36,11 @@ func (d *demo) wire(pod *fakepod.Pod, gpu *fakepod.GPU, log *zap.Logger) (*watch
 	}
 	// The CPU of this machine is not the pod's.
 	w.config.Looker.(*collector.Collector).Host = elsewhere{}
-	if provider, ok := w.config.Provider.(podReader); ok && !cfg.DryRun {
+	if !cfg.DryRun {
 		// Without runpodctl, which may be installed here and would leave loopback.
-		rungs := slices.DeleteFunc(provider.client.Rungs(), func(r stopper.Rung) bool { return r.Name() == "runpodctl" })
-		w.config.Stopper = stopper.NewLadder(provider.client.Target(), rungs, perRung, log)
+		flight := w.aim.means[0].flight
+		flight.Rungs = slices.DeleteFunc(slices.Clone(flight.Rungs), func(r stopper.Rung) bool { return r.Name() == "runpodctl" })
+		w.config.Stopper = stopper.NewLadder(log, flight)
 	}
 	return w, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	_ "golang.org/x/crypto/x509roots/fallback" // minimal images have no CA roots
+	_ "time/tzdata"                            // nor do they know WATCHDOG_KEEP_HOURS' zones
 )
 
 // version is set by the linker.
@@ -38,7 +39,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongUse{err} })
-	root.AddCommand(newRun(), newDemo(), newStatus(), newEnv(), newVersion(), newBench(), newReport())
+	root.AddCommand(newRun(), newDemo(), newStatus(), newHold(), newRelease(), newPostpone(), newStop(), newEnv(), newVersion(), newBench(), newReport())
 	return root
 }
 
@@ -47,20 +48,28 @@ type wrongUse struct{ error }
 
 func (w wrongUse) Unwrap() error { return w.error }
 
+// refused is an order that may not be carried out: exit code 3.
+type refused struct{ error }
+
+func (r refused) Unwrap() error { return r.error }
+
 // notReachable is an error of a server that does not answer: exit code 4.
 type notReachable struct{ error }
 
 func (n notReachable) Unwrap() error { return n.error }
 
-// exitCode is 0 done, 1 failed, 2 wrong use or configuration, 4 not reachable.
+// exitCode is 0 done, 1 failed, 2 wrong use or configuration, 3 refused, 4 not reachable.
 func exitCode(err error) int {
 	var use wrongUse
+	var no refused
 	var reach notReachable
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &use):
 		return 2
+	case errors.As(err, &no):
+		return 3
 	case errors.As(err, &reach):
 		return 4
 	}

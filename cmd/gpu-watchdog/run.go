@@ -78,6 +78,14 @@ func (w *watch) run(ctx context.Context, log *zap.Logger) {
 		}
 	})
 	beside.Go(func() { w.telemetry.run(ctx, log) })
+	beside.Go(func() {
+		if err := w.orders.Run(ctx); err != nil {
+			log.Warn("orders ended", zap.Error(err))
+		}
+	})
+	for _, other := range w.beside {
+		beside.Go(func() { other(ctx) })
+	}
 	w.loop.Run(ctx)
 	beside.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeMost)

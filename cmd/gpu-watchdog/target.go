@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -14,79 +15,164 @@ import (
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper"
-	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper/runpod"
 )
 
-// perRung bounds one way to ask for a stop.
-const perRung = 15 * time.Second
+// means is one way to have this pod stopped: one entry of WATCHDOG_STOP.
+type means struct {
+	target loop.Target
+	// unusable says why it cannot be used and what to do; empty where it can. The rest is not set then.
+	unusable string
+	flight   stopper.Flight
+	// describe asks what the provider knows of this pod and of our right to stop it; nil where there is nobody to ask.
+	describe func(ctx context.Context) (watchdog.Pod, loop.Permission, string)
+	// rehearse does all of a stop but the stop, and says in one line what came of it. Its error is a refusal.
+	rehearse func(ctx context.Context) (string, error)
+	// whoUndid says who undid the last stop; nil where nobody keeps a record of that.
+	whoUndid func(ctx context.Context) (string, error)
+}
 
 // aim is what a stop would stop, and whether it can.
 type aim struct {
+	means   []means
 	target  loop.Target
 	armed   bool
 	unarmed string
 	// refused says why this pod must never be stopped.
 	refused string
-	ladder  *stopper.Ladder
-	client  *runpod.Client
-	answers *answers
+	// warnings are about means that cannot be used beside others that can.
+	warnings []string
+	ladder   *stopper.Ladder
+	answers  *answers
 }
 
-// takeAim finds what may be stopped: on a RunPod pod that pod, elsewhere nothing. A target that is set and cannot be used
-// is never quietly dry: it is unarmed, and says why.
-func takeAim(cfg config.Config, env host.PodEnv, agent string, log *zap.Logger) aim {
-	a := aim{answers: &answers{count: map[loop.AttemptKey]uint64{}}}
-	if env.EndpointID.Value != "" {
-		a.refused = "this is a worker of RunPod serverless endpoint " + env.EndpointID.Value + ": RunPod itself starts and stops it"
-		a.target = loop.Target{Kind: config.StopRunpod, ID: env.PodID.Value, Action: "stop"}
-		return a
-	}
-	if text := notYet(cfg); text != "" {
-		a.unarmed = text
-		return a
-	}
-	wanted := len(cfg.Stop) > 0
-	switch {
-	case env.PodID.Value == "" && !wanted:
-		a.unarmed = "this is not a RunPod pod (no RUNPOD_POD_ID), and WATCHDOG_STOP names nothing else"
-		return a
-	case env.PodID.Value == "":
-		a.unarmed = "WATCHDOG_STOP=runpod, but RUNPOD_POD_ID is nowhere to be found: is this a RunPod pod?"
-	}
-	a.target = loop.Target{Kind: config.StopRunpod, ID: env.PodID.Value, Action: "stop"}
-	if a.unarmed != "" {
-		return a
-	}
-	if !cfg.RunpodAPIKey.IsSet() {
-		a.unarmed = "there is no key for RunPod's API: set WATCHDOG_RUNPOD_API_KEY"
-		return a
-	}
-	client, err := runpod.New(runpod.Config{
-		PodID: env.PodID.Value, APIKey: cfg.RunpodAPIKey.Reveal(),
-		APIURL: string(cfg.RunpodAPIURL), GraphQLURL: string(cfg.RunpodGraphQLURL), UserAgent: agent,
-	})
-	if err != nil {
-		a.unarmed = err.Error()
-		return a
-	}
-	a.client = client
-	a.armed = true
-	a.ladder = stopper.NewLadder(client.Target(), client.Rungs(), perRung, log)
-	a.ladder.OnAnswer = a.answers.add
-	return a
+// stopContext is what a stop is told about itself.
+type stopContext struct {
+	cfg     config.Config
+	env     host.PodEnv
+	agent   string
+	startID string
+	// decision is the one that led to the stop.
+	decision func() watchdog.Decision
 }
 
-// notYet names what the settings ask for and nothing here does; "" where there is nothing of the kind.
-func notYet(cfg config.Config) string {
-	for _, target := range cfg.Stop {
-		if target != config.StopRunpod {
-			return "WATCHDOG_STOP names " + target + ", through which this build stops nothing; set it to " + config.StopRunpod
+// takeAim finds what may be stopped: what WATCHDOG_STOP names, else on a RunPod pod that pod, else nothing. Means that are set and
+// cannot be used are never quietly dry: they are not armed, and say why.
+func takeAim(a stopContext, log *zap.Logger) aim {
+	out := aim{answers: &answers{count: map[loop.AttemptKey]uint64{}}}
+	if a.env.EndpointID.Value != "" {
+		out.refused = "this is a worker of RunPod serverless endpoint " + a.env.EndpointID.Value + ": RunPod itself starts and stops it"
+		out.target = loop.Target{Kind: config.StopRunpod, ID: a.env.PodID.Value, Action: string(a.cfg.StopAction)}
+		return out
+	}
+	kinds := []string(a.cfg.Stop)
+	if len(kinds) == 0 && a.env.PodID.Value != "" {
+		kinds = []string{config.StopRunpod}
+	}
+	if len(kinds) == 0 {
+		out.unarmed = "this is not a RunPod pod (no RUNPOD_POD_ID), and WATCHDOG_STOP names nothing else"
+		return out
+	}
+	var flights []stopper.Flight
+	var unusable []string
+	for _, kind := range kinds {
+		m := meansOf(kind, a)
+		if m.unusable != "" {
+			unusable = append(unusable, m.unusable)
+		} else {
+			flights = append(flights, m.flight)
+			if !out.armed {
+				out.armed, out.target = true, m.target
+			}
+		}
+		out.means = append(out.means, m)
+	}
+	if !out.armed {
+		out.target, out.unarmed = out.means[0].target, strings.Join(unusable, "; ")
+		return out
+	}
+	out.warnings = unusable
+	out.ladder = stopper.NewLadder(log, flights...)
+	out.ladder.OnAnswer = out.answers.add
+	return out
+}
+
+func meansOf(kind string, a stopContext) means {
+	switch kind {
+	case config.StopKubernetes:
+		return kubernetesMeans(a)
+	case config.StopWebhook:
+		return webhookMeans(a)
+	case config.StopCommand:
+		return commandMeans(a)
+	}
+	return runpodMeans(a)
+}
+
+// Describe asks each provider, the first for what only one can say: the price, and our right to stop.
+func (a aim) Describe(ctx context.Context) (pod watchdog.Pod, permission loop.Permission, detail string) {
+	first := true
+	for _, m := range a.means {
+		if m.describe == nil {
+			continue
+		}
+		p, right, text := m.describe(ctx)
+		if first {
+			pod, permission, detail, first = p, right, text, false
+			continue
+		}
+		if !pod.PriceUSDPerHour.Known {
+			pod.PriceUSDPerHour = p.PriceUSDPerHour
 		}
 	}
-	if cfg.StopAction != "" && cfg.StopAction != config.ActionStop {
-		return "WATCHDOG_STOP_ACTION=" + string(cfg.StopAction) + " is nothing that this build asks for; set it to " + string(config.ActionStop)
+	if first {
+		permission = loop.PermissionUnproven
 	}
-	return ""
+	return pod, permission, detail
+}
+
+// described says that there is a provider to ask.
+func (a aim) described() bool {
+	for _, m := range a.means {
+		if m.describe != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Rehearse goes through all means in their order. One that would do is enough: the ladder has the others for when it does not.
+func (a aim) Rehearse(ctx context.Context) (string, error) {
+	var lines []string
+	would := false
+	for _, m := range a.means {
+		text, err := m.unusable, error(nil)
+		if text != "" {
+			err = errors.New(text)
+		} else {
+			text, err = m.rehearse(ctx)
+		}
+		if err != nil {
+			lines = append(lines, fmt.Sprintf("%s: would not stop it: %v", m.target.Kind, err))
+			continue
+		}
+		would = true
+		lines = append(lines, m.target.Kind+": "+text)
+	}
+	text := strings.Join(lines, "\n")
+	if !would {
+		return "", errors.New(text)
+	}
+	return text, nil
+}
+
+// WhoUndid says who undid the last stop, by the first provider that keeps a record.
+func (a aim) WhoUndid(ctx context.Context) (string, error) {
+	for _, m := range a.means {
+		if m.whoUndid != nil {
+			return m.whoUndid(ctx)
+		}
+	}
+	return "", nil
 }
 
 // answers counts what the ladder was told.
@@ -95,33 +181,14 @@ type answers struct {
 	count map[loop.AttemptKey]uint64
 }
 
-func (a *answers) add(answer stopper.Answer) {
+func (a *answers) add(target stopper.Target, answer stopper.Answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.count[loop.AttemptKey{Target: config.StopRunpod, Result: answer.Kind.String()}]++
+	a.count[loop.AttemptKey{Target: target.Kind, Result: answer.Kind.String()}]++
 }
 
 func (a *answers) all() map[loop.AttemptKey]uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := make(map[loop.AttemptKey]uint64, len(a.count))
-	for k, n := range a.count {
-		out[k] = n
-	}
-	return out
-}
-
-// podReader turns what RunPod's client reads into the loop's words.
-type podReader struct{ client *runpod.Client }
-
-func (p podReader) Describe(ctx context.Context) (watchdog.Pod, loop.Permission, string) {
-	pod, permission, err := p.client.Describe(ctx)
-	detail := ""
-	switch {
-	case errors.Is(err, runpod.ErrReadRefused):
-		detail = "the key may not read this pod, which does not mean that it may not stop it; without a price from WATCHDOG_PRICE money is unknown"
-	case err != nil:
-		detail = fmt.Sprintf("RunPod could not be asked about this pod: %v", err)
-	}
-	return pod, loop.Permission(permission), detail
+	return maps.Clone(a.count)
 }

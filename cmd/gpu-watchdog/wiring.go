@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,6 +15,7 @@ import (
 	"github.com/gpu-watchdog/gpu-watchdog/collector/vllm"
 	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/config"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/control"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/memory"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/web"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
@@ -28,7 +30,38 @@ type watch struct {
 	telemetry *telemetry
 	config    loop.Config
 	policy    costmodel.Policy
-	close     func(ctx context.Context)
+	aim       aim
+	orders    *control.Server
+	// beside is what runs beside the loop until ctx ends.
+	beside []func(ctx context.Context)
+	close  func(ctx context.Context)
+}
+
+// latest is the newest view; nil before the first tick.
+func (w *watch) latest() *loop.View {
+	if w.loop == nil {
+		return nil
+	}
+	return w.loop.Latest()
+}
+
+// decision is the newest one, for whoever is asked to stop this pod.
+func (w *watch) decision() watchdog.Decision {
+	if v := w.latest(); v != nil {
+		return v.Decision
+	}
+	return watchdog.Decision{}
+}
+
+// servedPorts are the ports that the socket table is read for.
+func servedPorts(cfg config.Config) []uint16 {
+	ports := host.ServedPorts(cfg.VLLMURLs)
+	for _, port := range cfg.Ports {
+		if !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
+	}
+	return ports
 }
 
 // wire puts the rooms together. It is the one place that knows them all.
@@ -57,15 +90,20 @@ func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := takeAim(cfg, env, agent, log)
-
 	w := &watch{policy: policy, telemetry: rows}
+	w.aim = takeAim(stopContext{cfg: cfg, env: env, agent: agent, startID: start.ID, decision: w.decision}, log)
+	a := w.aim
+	warnings = append(warnings, a.warnings...)
+	told, err := notifier(cfg, agent, start.ID, log)
+	if err != nil {
+		return nil, err
+	}
 	w.config = loop.Config{
 		Rules: rulesOf(cfg, policy, a),
 		Identity: loop.Identity{
 			Version: version, Name: cfg.Name, StartID: start.ID, Config: cfg.Hash(), DryRun: cfg.DryRun,
 			Policy: policy.Name, Wake: "manual", Target: a.target, Armed: a.armed || cfg.DryRun && a.refused == "", Unarmed: a.unarmed,
-			Ports: host.ServedPorts(cfg.VLLMURLs),
+			Ports: servedPorts(cfg),
 		},
 		Looker: looker, Memory: kept, Kept: contents,
 		Tariff: tariffOf(cfg),
@@ -84,25 +122,36 @@ func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
 	case a.ladder != nil:
 		w.config.Stopper = a.ladder
 	}
-	if a.client != nil {
-		w.config.Provider = podReader{a.client}
+	if a.described() {
+		w.config.Provider = a
+	}
+	if len(a.means) > 0 {
+		w.config.Rehearse = a.Rehearse
+	}
+	w.config.WhoUndid = a.WhoUndid
+	if cfg.Stop.Has(config.StopKubernetes) {
+		w.config.Drain = drainFor
+	}
+	if told != nil {
+		w.config.Notifier = told
 	}
 	w.web = web.New(web.Config{
 		Listen: string(cfg.Listen), AllowedHosts: hostNames(cfg, env), Log: log, Version: version,
-		Latest: func() *loop.View {
-			if w.loop == nil {
-				return nil
-			}
-			return w.loop.Latest()
-		},
-		Draining: func() bool { return false },
+		Latest:   w.latest,
+		Draining: func() bool { return w.loop.Draining() },
 		Served:   func(now time.Time) web.Served { return rows.served(now, w.loop.Price()) },
 		Graded:   rows.live.Totals,
 		Dropped:  func() uint64 { return rows.store.Stats().Dropped },
 	})
-	w.config.Report = func() []string { return append(w.web.Warnings(), rows.warnings()...) }
+	w.config.Report = func() []string {
+		return slices.Concat(w.web.Warnings(), rows.warnings(), w.orders.Warnings(), told.Warnings())
+	}
 	w.config.Observed, w.config.Published, w.config.Started = w.web.ObserveTick, rows.store.Record, rows.store.ColdStart
 	w.loop = loop.New(w.config)
+	w.orders = takeOrders(cfg, w.loop, log)
+	if told != nil {
+		w.beside = append(w.beside, told.Run)
+	}
 	w.close = func(ctx context.Context) {
 		closeSources()
 		if err := kept.Close(ctx); err != nil && place.Dir != "" {
@@ -123,11 +172,13 @@ func look(cfg config.Config, agent string, rows *telemetry, log *zap.Logger) (*c
 		return nil, nil, wrongUse{err}
 	}
 	gpu := nvml.New(nvml.Config{Library: cfg.NVMLLibrary, GPUs: selection}, log)
-	sockets := host.NewSockets(host.SocketConfig{Ports: host.ServedPorts(cfg.VLLMURLs), Own: own})
+	sockets := host.NewSockets(host.SocketConfig{Ports: servedPorts(cfg), Own: own})
 	c := &collector.Collector{GPU: gpu, Sockets: sockets, Host: host.NewHost(host.HostConfig{}), Rows: rows.rows.Activity}
 	if os.Getpid() == 1 {
-		// As the first process we are alone in this container: its CPU is ours, not the server's.
+		// As the first process we are alone in this container: its CPU is ours, not the server's, and so are its terminals.
 		c.Host = otherContainer{}
+	} else if cfg.TerminalGuard > 0 {
+		c.Terminals = terminals{host.NewTerminals(host.TerminalConfig{Ports: servedPorts(cfg)})}
 	}
 	closers := []func(){gpu.Close, func() { _ = sockets.Close() }}
 	for _, url := range cfg.VLLMURLs {
@@ -183,6 +234,8 @@ func rulesOf(cfg config.Config, policy costmodel.Policy, a aim) *watchdog.Rules 
 	r := &watchdog.Rules{
 		CheckInterval: cfg.CheckInterval, StartupTimeout: cfg.StartupTimeout, BrokenLimit: cfg.BrokenLimit,
 		MinRuntime: cfg.MinRuntime, WarnBefore: cfg.WarnBefore, Threshold: policy.Threshold,
+		MaxRuntime: cfg.MaxRuntime, MaxSpendPerDay: float64(cfg.MaxSpendPerDay), BlindLimit: cfg.BlindLimit,
+		TerminalGuard: cfg.TerminalGuard, Keep: cfg.KeepHours.Until,
 		Armed: a.armed || cfg.DryRun, Unarmed: a.unarmed, Refused: a.refused,
 	}
 	switch cfg.IdleThreshold.Mode {

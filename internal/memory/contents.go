@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/control/orders"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -28,6 +29,36 @@ type Contents struct {
 	Starts []costmodel.Start `json:"starts"`
 	// Stop is the last stop that was asked for; its proof is that another start reads it.
 	Stop *Stop `json:"stop"`
+	// Leases are what people hold the pod by.
+	Leases orders.Leases `json:"leases"`
+	// Began is when this start of the pod began.
+	Began Began `json:"began"`
+	// Spent is what this day has cost.
+	Spent Spent `json:"spent"`
+	// Undone are the last stops, if they were undone.
+	Undone Undone `json:"undone"`
+}
+
+// Began is the beginning of one start of the pod.
+type Began struct {
+	StartID string    `json:"start_id"`
+	At      time.Time `json:"at"`
+}
+
+// Spent is what one day (UTC) has cost while the watchdog ran, in USD, and how much of that was idle.
+type Spent struct {
+	Day     time.Time `json:"day"`
+	USD     float64   `json:"usd"`
+	IdleUSD float64   `json:"idle_usd"`
+}
+
+// Undone is a row of stops after each of which the pod was started again within minutes, without any request.
+type Undone struct {
+	Count int `json:"count"`
+	// Until is until when nothing is stopped because of that; zero where that is not so.
+	Until time.Time `json:"until,omitzero"`
+	// By is who did it last, empty where nobody knows.
+	By string `json:"by"`
 }
 
 // Stop is a stop that was asked for.
@@ -68,6 +99,9 @@ func Decode(b []byte) (Contents, error) {
 		if s.Ready < 0 || s.FirstToken < 0 {
 			return Contents{}, errors.New("a measured start in it is negative")
 		}
+	}
+	if c.Spent.USD < 0 || c.Spent.IdleUSD < 0 || c.Undone.Count < 0 {
+		return Contents{}, errors.New("a sum in it is negative")
 	}
 	if c.State.Attempt.Phase > watchdog.StopWouldHave || c.State.Activity > watchdog.Quiet || c.State.Attempt.Tries < 0 {
 		return Contents{}, errors.New("a state in it is not one of those that exist")

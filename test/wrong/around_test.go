@@ -160,7 +160,7 @@ func TestMistakenSettings(t *testing.T) {
 	p := start(t,
 		"WATCHDOG_CHECK_INTERVAL=5", "WATCHDOG_VLLM_URLS=127.0.0.1:8000", "WATCHDOG_PRICE=much", "WATCHDOG_LOG_LEVEL=loud",
 		"WATCHDOG_COLD_STRAT=3m", "WATCHDOG_IDLE_LIMIT=-1m", "WATCHDOG_RUNPOD_API_URL=http://api.runpod.io/v2?api_key=very-secret",
-		"WATCHDOG_GPUS=0,0", "WATCHDOG_START_ID_FILE=start-id", "WATCHDOG_MAX_RUNTIME=1h")
+		"WATCHDOG_GPUS=0,0", "WATCHDOG_START_ID_FILE=start-id", "WATCHDOG_WAKE=auto")
 	if code := p.Wait(soon); code != 2 {
 		t.Errorf("it ended with %d, not 2", code)
 	}
@@ -177,7 +177,7 @@ func TestMistakenSettings(t *testing.T) {
 		`WATCHDOG_LOG_LEVEL="loud"`, "debug, info, warn, error",
 		"WATCHDOG_COLD_STRAT", "did you mean WATCHDOG_COLD_START?",
 		`WATCHDOG_IDLE_LIMIT="-1m"`, "WATCHDOG_RUNPOD_API_URL", `WATCHDOG_GPUS="0`, `WATCHDOG_START_ID_FILE="start-id"`, "begin it with a slash",
-		"WATCHDOG_MAX_RUNTIME",
+		"WATCHDOG_WAKE",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the message lacks %q", want)

@@ -24,14 +24,25 @@ func (l *Loop) alarms(d watchdog.Decision) []watchdog.Alarm {
 	return d.Alarms
 }
 
-// bells logs each alarm when it is raised, again every five minutes while it stands, and once when it is over.
-type bells struct {
-	rung map[string]time.Time
+// rung is what rang new: alarms that were raised just now, and those that are over, each with the instant at which it was raised.
+type rung struct {
+	raised, over []ringing
 }
 
-func (b *bells) ring(log *zap.Logger, alarms []watchdog.Alarm, at time.Time) {
+type ringing struct {
+	watchdog.Alarm
+	since time.Time
+}
+
+// bells logs each alarm when it is raised, again every five minutes while it stands, and once when it is over.
+type bells struct {
+	rung  map[string]time.Time
+	since map[string]time.Time
+}
+
+func (b *bells) ring(log *zap.Logger, alarms []watchdog.Alarm, at time.Time) (news rung) {
 	if b.rung == nil {
-		b.rung = map[string]time.Time{}
+		b.rung, b.since = map[string]time.Time{}, map[string]time.Time{}
 	}
 	standing := make([]string, 0, len(alarms))
 	for _, a := range alarms {
@@ -39,15 +50,22 @@ func (b *bells) ring(log *zap.Logger, alarms []watchdog.Alarm, at time.Time) {
 		if last, ok := b.rung[a.Code]; ok && at.Sub(last) < ringAgain {
 			continue
 		}
+		if _, ok := b.since[a.Code]; !ok {
+			b.since[a.Code] = at
+			news.raised = append(news.raised, ringing{a, at})
+		}
 		b.rung[a.Code] = at
 		log.Warn("alarm", zap.String("alarm", a.Code), zap.String("detail", a.Text))
 	}
 	for code := range b.rung {
 		if !slices.Contains(standing, code) {
+			news.over = append(news.over, ringing{watchdog.Alarm{Code: code}, b.since[code]})
 			delete(b.rung, code)
+			delete(b.since, code)
 			log.Info("alarm over", zap.String("alarm", code))
 		}
 	}
+	return news
 }
 
 // evidence writes the four words of the decision line.

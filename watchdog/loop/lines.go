@@ -111,7 +111,7 @@ func (n line) log(log *zap.Logger, suppressed int) {
 		zap.Uint64p("connection_bytes", d.ConnectionBytes.Ptr()), peer(d.Peer),
 		number("gpu_percent_max", d.GPUPercentMax), zap.Float64("gpu_threshold_percent", d.GPUThresholdPercent),
 		number("cpu_cores", d.CPUCores), zap.Object("evidence", evidence(d.Evidence)),
-		instant("until", d.Until), zap.String("policy", q.Policy), zap.Int("suppressed", suppressed),
+		instant("until", d.Until), zap.String("policy", q.Policy), zap.Int("suppressed", suppressed), lastWords(d.Tail),
 	)
 }
 
@@ -137,6 +137,14 @@ func seconds(k string, v watchdog.Maybe[time.Duration]) zap.Field {
 func dollars(k string, v watchdog.Maybe[float64]) zap.Field {
 	v.Value = math.Round(v.Value*1e6) / 1e6
 	return number(k, v)
+}
+
+// lastWords are what the server wrote last, where the decision is about its end.
+func lastWords(tail []string) zap.Field {
+	if len(tail) == 0 {
+		return zap.Skip()
+	}
+	return zap.Strings("server_log", tail)
 }
 
 func instant(k string, v watchdog.Maybe[time.Time]) zap.Field { return zap.Timep(k, v.Ptr()) }

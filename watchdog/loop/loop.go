@@ -11,6 +11,7 @@ import (
 	"github.com/gpu-watchdog/gpu-watchdog/collector"
 	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/memory"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/notify"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -26,6 +27,11 @@ type (
 	// provider says what the provider knows of this pod, and what that tells of our permission.
 	provider interface {
 		Describe(ctx context.Context) (watchdog.Pod, Permission, string)
+	}
+	// notifier carries messages to people.
+	notifier interface {
+		Notify(m notify.Message)
+		TakeBack(key, text string, fields map[string]any)
 	}
 	// keeper is the memory.
 	keeper interface {
@@ -55,6 +61,15 @@ type Config struct {
 	ColdStart, ColdStartUnseen time.Duration
 	Begun                      costmodel.Begun
 
+	// Drain is how long this pod is to be taken out of its service, which Draining tells, before the final look; 0 is not at all.
+	Drain time.Duration
+	// Rehearse asks the target whether it would stop this pod now, and changes nothing; nil where there is no target.
+	Rehearse func(ctx context.Context) (string, error)
+	// WhoUndid says who undid the last stop. It may be nil.
+	WhoUndid func(ctx context.Context) (string, error)
+	// Notifier tells people who do not read the log. It must not wait, and may be nil.
+	Notifier notifier
+
 	// Warnings are what the wiring found; Report adds what other rooms have to say at each tick. Report may be nil.
 	Warnings   []string
 	Report     func() []string
@@ -75,6 +90,15 @@ type Loop struct {
 	state watchdog.State
 	kept  memory.Contents
 	view  atomic.Pointer[View]
+
+	orders chan order
+	herald herald
+	// ranFor is how old this start of the pod was when the loop was made, at madeAt.
+	ranFor time.Duration
+	madeAt time.Time
+	// drainedSince is when the pod was taken out of its service for a stop; zero where it was not.
+	drainedSince time.Time
+	draining     atomic.Bool
 
 	tickNo   uint64
 	lastLook time.Time
@@ -125,7 +149,12 @@ func New(c Config) *Loop {
 		starts: costmodel.NewStartMeter(c.Begun),
 		health: map[string]SourceHealth{},
 		seen:   map[string]time.Time{},
+		orders: make(chan order),
+		madeAt: time.Now(),
 	}
+	l.herald = herald{to: c.Notifier, name: c.Identity.Name, startID: c.Identity.StartID, dry: c.Identity.DryRun}
+	l.beginStart()
+	l.meter.resume(c.Kept.Spent)
 	l.totals.Decisions = map[DecisionKey]uint64{}
 	l.totals.Devices = map[string]DeviceTotals{}
 	l.proveLastStop()
@@ -155,18 +184,58 @@ func (l *Loop) Run(ctx context.Context) {
 		case <-ctx.Done():
 			l.keep(true)
 			return
+		case o := <-l.orders:
+			l.obey(ctx, o)
 		case <-ticker.C:
 		}
 	}
 }
 
+// beginStart finds how long this start of the pod has lasted: since this watchdog or one before it first saw it, or since its
+// first process began.
+func (l *Loop) beginStart() {
+	id := l.Identity.StartID
+	if l.kept.Began.StartID != id || id == "" {
+		l.kept.Began = memory.Began{StartID: id, At: l.madeAt.Add(-l.Begun.ContainerAge.Or(0)).Round(0)}
+	}
+	l.ranFor = max(0, l.madeAt.Sub(l.kept.Began.At))
+}
+
 // tick is one round: look, decide, publish, and act where that is decided.
 func (l *Loop) tick(ctx context.Context) {
 	d := l.step(ctx, false)
-	if d.Act && !l.stopping.running() {
-		l.finalLook(ctx)
+	switch {
+	case l.stopping.running():
+	case !d.Act:
+		if phase := l.state.Attempt.Phase; phase != watchdog.StopAsked && phase != watchdog.StopAccepted {
+			l.drain(false)
+		}
+	case l.Drain > 0 && !l.drained(d.At):
+	default:
+		if _, err := l.finalLook(ctx, string(d.Reason()), "", stillDue); errors.Is(err, errHeld) {
+			l.drain(false)
+		}
 	}
 }
+
+// drained takes the pod out of its service, and says whether that was long enough ago for nobody new to come.
+func (l *Loop) drained(at time.Time) bool {
+	l.drain(true)
+	return at.Sub(l.drainedSince) >= l.Drain
+}
+
+// drain takes the pod out of its service, or back in.
+func (l *Loop) drain(out bool) {
+	if out == l.draining.Load() {
+		return
+	}
+	l.drainedSince = l.lastLook
+	l.draining.Store(out)
+	l.Log.Info("readiness changed", zap.Bool("draining", out))
+}
+
+// Draining says that this pod is about to be stopped and should get no requests any more. It is safe for concurrent use.
+func (l *Loop) Draining() bool { return l.draining.Load() }
 
 // step takes one look and lets the core decide about it.
 func (l *Loop) step(ctx context.Context, final bool) watchdog.Decision {
@@ -179,12 +248,14 @@ func (l *Loop) step(ctx context.Context, final bool) watchdog.Decision {
 	before := l.state
 	state, d := l.Rules.Decide(before, s)
 	l.state = state
-	if d.Activity == watchdog.Busy {
+	if d.Activity == watchdog.Busy && !d.Capped {
 		l.stopping.cancel()
 	}
 	l.note(s, d)
+	l.wanted(d)
 	l.lines.write(l.Log, l.line(d))
-	l.bells.ring(l.Log, l.alarms(d), s.At)
+	l.herald.alarms(l.bells.ring(l.Log, l.alarms(d), s.At))
+	l.herald.decision(d)
 	l.remember(before, d, s.At)
 	l.totals.TickSeconds = time.Since(began).Seconds()
 	l.publish(s, d)
@@ -216,6 +287,12 @@ func (l *Loop) look(ctx context.Context, final bool) watchdog.Snapshot {
 	l.lastLook = now
 	if known := l.pod.Load(); known != nil {
 		s.Pod = known.pod
+	}
+	l.people(&s)
+	l.reverted(&s)
+	s.RunFor = watchdog.Known(l.ranFor + now.Sub(l.madeAt))
+	if l.meter.priced {
+		s.SpentTodayUSD = watchdog.Known(l.meter.spentOn(now))
 	}
 	c, samples := costmodel.ColdStart(l.ColdStart, l.ColdStartUnseen, l.kept.Starts)
 	s.Quote = l.Tariff.Quote(l.Price(), c)
@@ -269,6 +346,7 @@ func (l *Loop) Introduce(ctx context.Context) {
 	if l.Provider != nil {
 		l.askProvider(ctx)
 	}
+	l.findWho(ctx)
 }
 
 // Price is what an hour of this pod costs: as configured, else as the provider says.
@@ -337,9 +415,9 @@ func (l *Loop) tellProvider(was, now *described) {
 	}
 }
 
-// fresh is how long the answer is good for: one that lacks the price is asked for again soon.
+// fresh is how long the answer is good for: one that lacks something, or refuses, is asked for again soon.
 func (d *described) fresh() time.Duration {
-	if !d.pod.PriceUSDPerHour.Known {
+	if d.detail != "" || !d.pod.PriceUSDPerHour.Known && d.permission != PermissionProven {
 		return describeSoon
 	}
 	return describeEvery

@@ -25,7 +25,7 @@ func (l *Loop) publish(s watchdog.Snapshot, d watchdog.Decision) {
 		Sources: maps.Clone(l.health), Servers: maps.Clone(l.seen),
 		Counters: l.totals, Floors: map[string]watchdog.Maybe[float64]{},
 		StartedAt: l.began, Stale: 3*l.Rules.CheckInterval + 2*lookMost,
-		Warnings: l.warnings(d),
+		Warnings: l.warnings(d), Leases: l.kept.Leases,
 	}
 	v.Counters.Decisions = maps.Clone(l.totals.Decisions)
 	v.Counters.Devices = maps.Clone(l.totals.Devices)

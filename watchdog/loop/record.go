@@ -27,6 +27,7 @@ func (l *Loop) remember(before watchdog.State, d watchdog.Decision, at time.Time
 func (l *Loop) keep(sync bool) {
 	l.kept.Version, l.kept.Name = l.Identity.Version, l.Identity.Name
 	l.kept.State = l.state
+	l.kept.Spent = l.meter.keep()
 	c := l.kept
 	if l.kept.Stop != nil {
 		stop := *l.kept.Stop
@@ -58,6 +59,7 @@ func (l *Loop) followStop(d watchdog.Decision, at time.Time) {
 	}
 	next := *stop
 	next.Result, next.Detail, next.Rung = result, detail, a.Rung
+	l.herald.stop(next)
 	l.kept.Stop = &next
 	l.Log.Info("stop attempt", zap.String("result", result), zap.String("target", next.Target), zap.String("rung", next.Rung),
 		zap.String("detail", detail), zap.Float64("seconds_since_request", at.Sub(next.RequestedAt).Seconds()))
@@ -76,6 +78,7 @@ func (l *Loop) proveLastStop() {
 	next := *stop
 	next.ProvenAt = watchdog.Known(time.Now())
 	l.kept.Stop = &next
+	l.undone(next, l.kept.Began.At)
 	l.Log.Info("the last stop is proven: this is a new start of the pod",
 		zap.Time("requested_at", stop.RequestedAt), zap.String("target", stop.Target), zap.String("rung", stop.Rung),
 		zap.String("reason", stop.Reason), zap.Float64("idle_seconds", stop.IdleFor.Seconds()),

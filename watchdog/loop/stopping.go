@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -22,7 +23,10 @@ type attempt struct {
 }
 
 // begin climbs the ladder in a goroutine of its own. ctx ends it; so does cancel.
-func (a *attempt) begin(ctx context.Context, s stopper) {
+//
+// The channel gets its report, too, for whoever waits for it.
+func (a *attempt) begin(ctx context.Context, s stopper) <-chan watchdog.StopReport {
+	done := make(chan watchdog.StopReport, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -35,10 +39,12 @@ func (a *attempt) begin(ctx context.Context, s stopper) {
 		defer a.mu.Unlock()
 		a.busy, a.abandon = false, nil
 		a.reports = append(a.reports, report)
+		done <- report
 		if report.Phase == watchdog.StopAccepted && a.accepted.IsZero() {
 			a.accepted = time.Now()
 		}
 	})
+	return done
 }
 
 // news is the oldest report that the core has not seen.
@@ -82,36 +88,58 @@ func (a *attempt) sinceAccepted(now time.Time) time.Duration {
 	return now.Sub(a.accepted)
 }
 
-// finalLook looks twice more, at least a second apart. Only if both looks positively find quiet is the stop asked for;
-// the memory is brought to safety before, so that nothing lies between the last look and the request.
-func (l *Loop) finalLook(ctx context.Context) {
-	l.openStop()
-	if l.step(ctx, true).Act {
-		timer := time.NewTimer(finalApart)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-			if d := l.step(ctx, true); d.Act && ctx.Err() == nil {
-				l.Log.Info("stop requested", zap.String("target", l.Identity.Target.Kind), zap.String("pod", l.Identity.Target.ID),
-					zap.String("reason", string(d.Reason())), zap.Float64("idle_seconds", d.Idle.Seconds()), zap.Bool("dry_run", l.Identity.DryRun))
-				l.stopping.begin(ctx, l.Stopper)
-				return
-			}
+// finalLook looks twice more, at least a second apart. Only if both looks let it is the stop asked for; the memory is brought to
+// safety before, so that nothing lies between the last look and the request. by is the person who asked for it, if one did.
+func (l *Loop) finalLook(ctx context.Context, reason, by string, let func(watchdog.Decision) error) (<-chan watchdog.StopReport, error) {
+	l.openStop(reason)
+	err := let(l.step(ctx, true))
+	if err == nil {
+		if !sleep(ctx, finalApart) {
+			err = context.Cause(ctx)
+		} else if d := l.step(ctx, true); ctx.Err() != nil {
+			err = context.Cause(ctx)
+		} else if err = let(d); err == nil {
+			l.Log.Info("stop requested", zap.String("target", l.Identity.Target.Kind), zap.String("pod", l.Identity.Target.ID),
+				zap.String("reason", reason), zap.String("by", by), zap.Float64("idle_seconds", d.Idle.Seconds()), zap.Bool("dry_run", l.Identity.DryRun))
+			return l.stopping.begin(ctx, l.Stopper), nil
 		}
-		timer.Stop()
 	}
 	l.kept.Stop = l.stopBefore
 	l.keep(false)
+	return nil, err
+}
+
+// errHeld: a look before a stop found a reason to hold, which the log tells.
+var errHeld = errors.New("held by the final look")
+
+// stillDue lets the stop be that the rules want.
+func stillDue(d watchdog.Decision) error {
+	if !d.Act {
+		return errHeld
+	}
+	return nil
+}
+
+// sleep waits, and says whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 // openStop writes down that a stop is about to be asked for, and waits for the disk, but not long: a disk that hangs
 // must not keep a pod alive.
-func (l *Loop) openStop() {
+func (l *Loop) openStop(reason string) {
 	d := l.Latest().Decision
 	l.stopBefore = l.kept.Stop
 	l.kept.Stop = &memory.Stop{
 		RequestedAt: d.At, StartID: l.Identity.StartID, Target: l.Identity.Target.Kind, Result: "asked",
-		Reason: string(d.Reason()), IdleFor: d.Idle, ColdStartUSD: d.Quote.ColdStartUSD, BreakEven: d.Quote.BreakEven,
+		Reason: reason, IdleFor: d.Idle, ColdStartUSD: d.Quote.ColdStartUSD, BreakEven: d.Quote.BreakEven,
 	}
 	l.keep(true)
 	flush, cancel := context.WithTimeout(context.Background(), flushMost)

@@ -3,6 +3,7 @@ package loop
 import (
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/control/orders"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -119,7 +120,9 @@ type View struct {
 	// Persistent: what is learned survives a stop of the pod.
 	Persistent bool
 	Warnings   []string
-	StartedAt  time.Time
+	// Leases are what people hold the pod by.
+	Leases    orders.Leases
+	StartedAt time.Time
 	// Stale is after how long without a newer view the watchdog counts as stuck.
 	Stale time.Duration
 }

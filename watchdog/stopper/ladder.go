@@ -24,15 +24,20 @@ type Rung interface {
 	Stop(ctx context.Context) Answer
 }
 
+// Flight is the rungs of one target. Each rung gets at most Each (> 0).
+type Flight struct {
+	Target Target
+	Rungs  []Rung
+	Each   time.Duration
+}
+
 // Ladder tries rungs in order until one says yes.
 type Ladder struct {
-	Target Target
 	// OnAnswer, where set, is told every answer; set it before the first Stop.
-	OnAnswer func(Answer)
+	OnAnswer func(Target, Answer)
 
-	rungs   []Rung
-	perRung time.Duration
-	log     *zap.Logger
+	steps []step
+	log   *zap.Logger
 
 	mu sync.Mutex
 	// first is the rung that the next attempt begins with. A yes moves it on: whoever asks again is still alive, so
@@ -40,20 +45,33 @@ type Ladder struct {
 	first int
 }
 
-// NewLadder makes a ladder. Each rung gets at most perRung (> 0), and no more than the context of Stop has left. A nil
-// log drops the lines.
-func NewLadder(target Target, rungs []Rung, perRung time.Duration, log *zap.Logger) *Ladder {
+// step is one rung of one target.
+type step struct {
+	Rung
+	target Target
+	each   time.Duration
+}
+
+// NewLadder makes a ladder of the flights, one after the other. No rung gets more time than the context of Stop has left. A nil log
+// drops the lines.
+func NewLadder(log *zap.Logger, flights ...Flight) *Ladder {
 	if log == nil {
 		log = zap.NewNop()
 	}
-	return &Ladder{Target: target, rungs: rungs, perRung: perRung, log: log}
+	l := &Ladder{log: log}
+	for _, f := range flights {
+		for _, r := range f.Rungs {
+			l.steps = append(l.steps, step{r, f.Target, f.Each})
+		}
+	}
+	return l
 }
 
 // Rungs names the rungs in their order.
 func (l *Ladder) Rungs() []string {
-	names := make([]string, len(l.rungs))
-	for i, r := range l.rungs {
-		names[i] = r.Name()
+	names := make([]string, len(l.steps))
+	for i, s := range l.steps {
+		names[i] = s.Name()
 	}
 	return names
 }
@@ -65,21 +83,23 @@ func (l *Ladder) Stop(ctx context.Context) watchdog.StopReport {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	report := watchdog.StopReport{Phase: watchdog.StopRefused, Target: l.Target.Kind}
-	if len(l.rungs) == 0 {
+	report := watchdog.StopReport{Phase: watchdog.StopRefused}
+	if len(l.steps) == 0 {
 		report.Detail = "there is no way to stop this pod"
 		return report
 	}
+	report.Target = l.steps[0].target.Kind
 	var said []string
-	for n := range l.rungs {
+	for n := range l.steps {
 		if err := context.Cause(ctx); err != nil {
 			said = append(said, "given up: "+CleanDetail(err.Error()))
 			break
 		}
-		at := (l.first + n) % len(l.rungs)
-		answer := l.ask(ctx, l.rungs[at])
+		at := (l.first + n) % len(l.steps)
+		answer := l.ask(ctx, l.steps[at])
 		if answer.Kind.Done() {
-			l.first = (at + 1) % len(l.rungs)
+			l.first = (at + 1) % len(l.steps)
+			report.Target = l.steps[at].target.Kind
 			report.Phase, report.Rung, report.RetryAfter = watchdog.StopAccepted, answer.Rung, 0
 			report.Detail = answer.String()
 			return report
@@ -91,11 +111,11 @@ func (l *Ladder) Stop(ctx context.Context) watchdog.StopReport {
 	return report
 }
 
-func (l *Ladder) ask(ctx context.Context, r Rung) Answer {
-	ctx, cancel := context.WithTimeout(ctx, l.perRung)
+func (l *Ladder) ask(ctx context.Context, s step) Answer {
+	ctx, cancel := context.WithTimeout(ctx, s.each)
 	defer cancel()
-	answer := r.Stop(ctx)
-	answer.Rung = r.Name()
+	answer := s.Stop(ctx)
+	answer.Rung = s.Name()
 	answer.RetryAfter = max(0, answer.RetryAfter)
 
 	level := zapcore.WarnLevel
@@ -103,7 +123,7 @@ func (l *Ladder) ask(ctx context.Context, r Rung) Answer {
 		level = zapcore.InfoLevel
 	}
 	l.log.Log(level, "stop attempt answer",
-		zap.String("target", l.Target.Kind),
+		zap.String("target", s.target.Kind),
 		zap.String("rung", answer.Rung),
 		zap.Stringer("result", answer.Kind),
 		zap.Intp("status", known(answer.Status)),
@@ -111,7 +131,7 @@ func (l *Ladder) ask(ctx context.Context, r Rung) Answer {
 		zap.Float64p("retry_after_seconds", known(answer.RetryAfter.Seconds())),
 	)
 	if l.OnAnswer != nil {
-		l.OnAnswer(answer)
+		l.OnAnswer(s.target, answer)
 	}
 	return answer
 }

@@ -53,7 +53,7 @@ func ladder(log *zap.Logger, rungs ...*rung) *stopper.Ladder {
 	for i, r := range rungs {
 		all[i] = r
 	}
-	return stopper.NewLadder(target, all, time.Second, log)
+	return stopper.NewLadder(log, stopper.Flight{Target: target, Rungs: all, Each: time.Second})
 }
 
 func TestLadderGoesOnUntilAYes(t *testing.T) {
@@ -97,7 +97,7 @@ func TestAWaitIsForgottenOnAYes(t *testing.T) {
 }
 
 func TestNoRungIsARefusal(t *testing.T) {
-	report := stopper.NewLadder(target, nil, time.Second, nil).Stop(t.Context())
+	report := stopper.NewLadder(nil).Stop(t.Context())
 	if report.Phase != watchdog.StopRefused || report.Detail == "" {
 		t.Errorf("report %+v, want a refusal that says why", report)
 	}
@@ -147,7 +147,7 @@ func TestEveryAnswerIsLoggedAndTold(t *testing.T) {
 	a := &rung{name: "a", answers: []stopper.Answer{{Kind: stopper.RetryAfter, Rung: "another", Status: 429, Detail: "slow down", RetryAfter: 1500 * time.Millisecond}}}
 	l := ladder(zap.New(core), a, says("b", stopper.Accepted))
 	var told []string
-	l.OnAnswer = func(a stopper.Answer) { told = append(told, a.Rung+" "+a.Kind.String()) }
+	l.OnAnswer = func(_ stopper.Target, a stopper.Answer) { told = append(told, a.Rung+" "+a.Kind.String()) }
 	l.Stop(t.Context())
 
 	if diff := cmp.Diff([]string{"a retry_after", "b accepted"}, told); diff != "" {

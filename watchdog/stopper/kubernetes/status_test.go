@@ -84,7 +84,7 @@ func TestEveryStatusIsToldApart(t *testing.T) {
 func TestRetryAfterReachesTheReport(t *testing.T) {
 	b := newBench(t, scene{})
 	b.server.Script(kubetest.Fault{Method: "PUT", Path: "/scale", Status: 429, Header: map[string]string{"Retry-After": "42"}, Body: says(429, "TooManyRequests", "slow down")})
-	report := stopper.NewLadder(b.Target(), b.Rungs(), 20*time.Second, nil).Stop(t.Context())
+	report := stopper.NewLadder(nil, stopper.Flight{Target: b.Target(), Rungs: b.Rungs(), Each: 20 * time.Second}).Stop(t.Context())
 	if report.Phase != watchdog.StopRefused || report.RetryAfter != 42*time.Second {
 		t.Errorf("%+v", report)
 	}

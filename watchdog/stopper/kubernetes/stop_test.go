@@ -17,7 +17,7 @@ func TestStopScalesTheOwnerToZero(t *testing.T) {
 	b := newBench(t, scene{config: func(cfg *kubernetes.Config) {
 		cfg.Why = func() string { return "threshold_reached: idle for 612 s, Bearer abcdefghijklmnopqrstuvwxyz" }
 	}})
-	ladder := stopper.NewLadder(b.Target(), b.Rungs(), 20*time.Second, nil)
+	ladder := stopper.NewLadder(nil, stopper.Flight{Target: b.Target(), Rungs: b.Rungs(), Each: 20 * time.Second})
 	report := ladder.Stop(t.Context())
 	if report.Phase != watchdog.StopAccepted || report.Target != "kubernetes" || report.Rung != "scale" || !strings.Contains(report.Detail, "Deployment/llama from 1 replica to 0") {
 		t.Errorf("report %+v", report)

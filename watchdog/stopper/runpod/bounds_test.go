@@ -164,9 +164,9 @@ func TestTheWholeLadder(t *testing.T) {
 			change, _ := script(t, c.ctl)
 			stopped := make(chan struct{}, 1)
 			b := newBench(t, runpodtest.Options{Refused: c.refused, OnStop: func() { stopped <- struct{}{} }}, false, change)
-			l := stopper.NewLadder(b.Target(), b.Rungs(), 10*time.Second, log)
+			l := stopper.NewLadder(log, stopper.Flight{Target: b.Target(), Rungs: b.Rungs(), Each: 10 * time.Second})
 			var kinds []string
-			l.OnAnswer = func(a stopper.Answer) { kinds = append(kinds, a.Kind.String()) }
+			l.OnAnswer = func(_ stopper.Target, a stopper.Answer) { kinds = append(kinds, a.Kind.String()) }
 			report := l.Stop(t.Context())
 
 			if report.Rung != c.want || (report.Phase == watchdog.StopAccepted) != (c.want != "") {

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/gpu-watchdog/gpu-watchdog/internal/post" //nolint:depguard // see hook.go
+	"github.com/gpu-watchdog/gpu-watchdog/internal/post"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper"
 )
 

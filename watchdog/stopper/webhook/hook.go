@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gpu-watchdog/gpu-watchdog/internal/post" //nolint:depguard // it knows no room: signing and sending are the same for notifications
+	"github.com/gpu-watchdog/gpu-watchdog/internal/post"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/secret"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper"

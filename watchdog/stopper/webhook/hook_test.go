@@ -246,7 +246,7 @@ func TestOnTheLadder(t *testing.T) {
 	if got, want := h.Target(), (stopper.Target{Kind: "webhook", ID: host, Action: "terminate"}); got != want {
 		t.Errorf("target %+v, want %+v", got, want)
 	}
-	ladder := stopper.NewLadder(h.Target(), []stopper.Rung{h}, 10*time.Second, nil)
+	ladder := stopper.NewLadder(nil, stopper.Flight{Target: h.Target(), Rungs: []stopper.Rung{h}, Each: 10 * time.Second})
 	if got := ladder.Stop(t.Context()); got.Phase != watchdog.StopRefused || got.Detail != "webhook: denied (HTTP 403): Forbidden" {
 		t.Errorf("report %+v", got)
 	}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/config"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper"
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper/kubernetes"
+)
+
+const (
+	// kubernetesEach bounds a stop through Kubernetes, which is about six requests.
+	kubernetesEach = 30 * time.Second
+	// drainFor is how long a pod is unready before the final look: the kubelet must have asked /readyz (every 5 s by default of
+	// deploy/kubernetes), and the endpoints must have reached every node.
+	drainFor = 10 * time.Second
+)
+
+func kubernetesMeans(a stopContext) means {
+	m := means{target: loop.Target{Kind: config.StopKubernetes, ID: string(a.cfg.KubernetesTarget), Action: "scale to 0"}}
+	if a.env.KubernetesServiceHost.Value == "" {
+		m.unusable = "WATCHDOG_STOP=kubernetes, but KUBERNETES_SERVICE_HOST is not set: is this a Kubernetes pod?"
+		return m
+	}
+	client, err := kubernetes.New(kubernetes.Config{
+		Host: a.env.KubernetesServiceHost.Value, Port: os.Getenv("KUBERNETES_SERVICE_PORT"),
+		PodName: a.env.PodName.Value, PodUID: a.env.PodUID.Value, Namespace: a.env.PodNamespace.Value,
+		Target: string(a.cfg.KubernetesTarget), UserAgent: a.agent,
+		Why: func() string { return inWords(a.decision()) },
+	})
+	if err != nil {
+		m.unusable = err.Error()
+		return m
+	}
+	m.target.ID = client.Target().ID
+	m.flight = stopper.Flight{Target: client.Target(), Rungs: client.Rungs(), Each: kubernetesEach}
+	m.describe = func(ctx context.Context) (watchdog.Pod, loop.Permission, string) {
+		d, err := client.Describe(ctx)
+		permission := loop.Permission(d.Permission)
+		if err != nil {
+			return watchdog.Pod{}, loop.PermissionUnproven, err.Error()
+		}
+		if permission == loop.PermissionRefused {
+			return watchdog.Pod{Refused: d.Detail}, permission, d.Detail
+		}
+		return watchdog.Pod{}, permission, ""
+	}
+	m.rehearse = func(ctx context.Context) (string, error) {
+		answer := client.Rehearse(ctx)
+		if !answer.Kind.Done() {
+			return "", errors.New(answer.String())
+		}
+		return "a dry run of the API server accepts the stop: " + answer.Detail, nil
+	}
+	m.whoUndid = func(ctx context.Context) (string, error) {
+		last, err := client.LastScaled(ctx)
+		if err != nil || !last.Known {
+			return "", err
+		}
+		return last.Value.String(), nil
+	}
+	return m
+}
+
+// inWords is a decision's leading reason in one line.
+func inWords(d watchdog.Decision) string {
+	if len(d.Reasons) == 0 {
+		return string(d.Reason())
+	}
+	return fmt.Sprintf("%s: %s", d.Reasons[0].Code, d.Reasons[0].Detail)
+}
