@@ -22,11 +22,11 @@ func (r *Rules) attempt(n State, s Snapshot, activity Activity) (State, []Becaus
 		a.Phase, a.For, a.RetryIn = StopAsked, 0, 0
 	case StopAccepted:
 		a = a.counted()
-		a.Phase, a.For, a.RetryIn = StopAccepted, 0, 0
+		a.Phase, a.For, a.RetryIn, a.Refused = StopAccepted, 0, 0, false
 		a.Target, a.Rung, a.Detail = s.Stop.Target, s.Stop.Rung, s.Stop.Detail
 	case StopRefused:
 		a = a.counted()
-		a.Phase, a.For = StopRefused, 0
+		a.Phase, a.For, a.Refused = StopRefused, 0, true
 		a.RetryIn = max(retryDelay(a.Tries), s.Stop.RetryAfter)
 		a.Target, a.Rung, a.Detail = s.Stop.Target, s.Stop.Rung, s.Stop.Detail
 	case StopWouldHave:

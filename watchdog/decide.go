@@ -86,7 +86,7 @@ func (a Attempt) alarms() []Alarm {
 	if a.Unproven {
 		out = append(out, Alarm{AlarmUnproven, "a stop of this pod was accepted, and it still runs and costs money: look at the provider's console"})
 	}
-	if a.Phase == StopRefused {
+	if a.Refused {
 		out = append(out, Alarm{AlarmRefused, "this pod should be stopped, and " + a.Target + " refuses: " + a.Detail})
 	}
 	return out

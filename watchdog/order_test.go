@@ -90,6 +90,7 @@ func TestStopAttempt(t *testing.T) {
 			steps: `idle x12; accepted; idle x6 -> until=5s; idle -> stop act; accepted; idle x6 -> until=10s; idle x2 -> stop act; accepted; idle x6 -> until=20s`},
 		{name: "a retry is a new stop verdict with its own final look", steps: `idle x12; refused_stop; idle -> stop act; final -> stop act; final c1[200/0,10ms/10ms] -> hold`},
 		{name: "a refused stop raises an alarm", steps: `idle x12; refused_stop -> hold stop_backoff alarm:stop_refused; idle x2 -> alarm:stop_refused`},
+		{name: "the alarm stands while the next try is made", steps: `idle x12; refused_stop -> hold stop_backoff; idle -> stop act; asked -> hold stop_unproven alarm:stop_refused; accepted -> hold noalarm:stop_refused`},
 		{name: "a provider that asks to wait longer is waited for", steps: `idle x12; refused_stop=60s -> until=60s; idle x11 -> hold stop_backoff; idle -> stop act`},
 		{name: "a provider that asks to wait less is not asked sooner", steps: `idle x12; refused_stop; idle; refused_stop; idle x2; refused_stop=1s -> until=20s`},
 		{name: "work after acceptance ends the attempt as overtaken, and the alarm stays",

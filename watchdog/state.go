@@ -182,10 +182,12 @@ type Attempt struct {
 	// RetryIn is how long to wait before the next try.
 	RetryIn time.Duration `json:"retry_in_ns"`
 	// Unproven: some stop was accepted and this pod lives on. It stays until a stop is proven.
-	Unproven bool   `json:"unproven"`
-	Target   string `json:"target"`
-	Rung     string `json:"rung"`
-	Detail   string `json:"detail"`
+	Unproven bool `json:"unproven"`
+	// Refused: the last answer was a no. It stays while the next try is being made.
+	Refused bool   `json:"refused"`
+	Target  string `json:"target"`
+	Rung    string `json:"rung"`
+	Detail  string `json:"detail"`
 }
 
 // Resume makes a stored state fit for a new process. Under another identity, or an unknown one, nothing of it holds: a

@@ -85,7 +85,8 @@ var stopMutations = []mutation{
 `},
 	{"the refusal of an overtaken stop counts", attemptFile, `!n.Acted && a.Phase == StopNone && phase != StopAccepted`, `false`},
 	{"the acceptance of an overtaken stop does not count", attemptFile, `!n.Acted && a.Phase == StopNone && phase != StopAccepted`, `!n.Acted && a.Phase == StopNone`},
-	{"a refused stop is silent", decideFile, `if a.Phase == StopRefused {`, `if false {`},
+	{"a refused stop is silent", decideFile, `if a.Refused {`, `if false {`},
+	{"the alarm of a refused stop ends with the next try", decideFile, `if a.Refused {`, `if a.Phase == StopRefused {`},
 	{"a stop that a kill interrupted is asked for no more", stateFile, `stored.Attempt.Phase, stored.Attempt.For = StopAccepted, 0`, `_ = 0`},
 	{"a dry run's stop outlives it", stateFile, `		stored.Attempt = Attempt{Unproven: stored.Attempt.Unproven}
 `, ""},

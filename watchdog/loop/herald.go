@@ -64,7 +64,7 @@ func waits(r watchdog.Reason) bool {
 	return false
 }
 
-// stop tells what became of a stop that was asked for.
+// stop tells what became of a stop that was asked for. That it is refused is told by its alarm, once for all tries.
 func (h *herald) stop(s memory.Stop) {
 	if h.to == nil {
 		return
@@ -75,8 +75,6 @@ func (h *herald) stop(s memory.Stop) {
 	case "accepted", "would_stop":
 		m.Text = fmt.Sprintf("this pod is being stopped (%s): %s", s.Reason, s.Detail)
 		h.announced = ""
-	case "refused":
-		m.Kind, m.Text = notify.StopUnproven, fmt.Sprintf("%s refuses to stop this pod, which costs money: %s", s.Target, s.Detail)
 	case "overtaken":
 		m.Kind, m.Text = notify.StopUnproven, "work came after the stop was accepted; the stop may come nevertheless: "+s.Detail
 	default:
@@ -93,7 +91,7 @@ func (h *herald) alarms(news rung) {
 	for _, a := range news.raised {
 		kind := notify.Alarm
 		switch a.Code {
-		case watchdog.AlarmUnproven:
+		case watchdog.AlarmUnproven, watchdog.AlarmRefused:
 			kind = notify.StopUnproven
 		case watchdog.AlarmReverted:
 			kind = notify.StopReverted

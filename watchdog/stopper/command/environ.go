@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
@@ -71,8 +72,22 @@ func withoutOurs(environ []string) []string {
 // leastSecret: what is shorter hides nothing, and blotting it out would blot out words.
 const leastSecret = 8
 
-// secretsOf are the values that a program must not have repeated in a log: those of variables whose name says so.
-func secretsOf(environ []string) (values []string) {
+// leastWord is the shortest part of an argument that may be a key: shorter ones are words of some language.
+const leastWord = 12
+
+// secretsOf are the values that a program must not have repeated in a log: those of variables whose name says so, and its
+// arguments, in which people write keys, too, and the longer parts of those.
+func secretsOf(environ, arguments []string) (values []string) {
+	for _, argument := range arguments {
+		if len(argument) >= leastSecret {
+			values = append(values, argument)
+		}
+		for _, part := range strings.FieldsFunc(argument, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`="',;`, r) }) {
+			if len(part) >= leastWord && !strings.Contains(part, "://") { // of an address only the secret parts are taken out, later
+				values = append(values, part)
+			}
+		}
+	}
 	for _, assignment := range environ {
 		name, value, _ := strings.Cut(assignment, "=")
 		name = strings.ToUpper(name)

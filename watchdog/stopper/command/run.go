@@ -96,7 +96,7 @@ func (c *Command) Stop(ctx context.Context) stopper.Answer {
 		return stopper.Answer{Kind: stopper.Invalid, Detail: stopper.CleanDetail("cannot be run: " + reason(err))}
 	}
 	err := cmd.Wait()
-	a := stopper.Answer{Kind: stopper.Accepted, Detail: stopper.CleanDetail(output.last(), secretsOf(inherited)...)}
+	a := stopper.Answer{Kind: stopper.Accepted, Detail: stopper.CleanDetail(output.last(), secretsOf(inherited, cmd.Args[1:])...)}
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
 		// What still holds the output may be the very stop: a program that has promised is left alone.
 		return a

@@ -36,6 +36,10 @@ func shell(t *testing.T, script string, change ...func(*Config)) *Command {
 	return r
 }
 
+func given(arguments ...string) func(*Config) {
+	return func(c *Config) { c.Argv = append(c.Argv, arguments...) }
+}
+
 func within(d time.Duration) func(*Config) { return func(c *Config) { c.Timeout = d } }
 
 // stop runs it once, and holds the answer to what is promised of every answer.
@@ -144,6 +148,18 @@ func TestKeysAreNotRepeated(t *testing.T) {
 	t.Setenv("CLOUD_TOKEN", "users-own-token")
 	a := stop(t, shell(t, `echo "401 for $CLOUD_TOKEN by https://me:pw@h/x?key=hunter2"; exit 1`))
 	if a.Detail != "exit status 1: 401 for [secret] by https://h/x" {
+		t.Errorf("shown: %q", a.Detail)
+	}
+}
+
+// Neither is one that it was given as an argument, or as a part of one.
+func TestArgumentsAreNotRepeated(t *testing.T) {
+	a := stop(t, shell(t, `echo "$0 and $1 refused: user-given-key, --key=another-given-key"; exit 1`, given("user-given-key", "--key=another-given-key")))
+	if a.Detail != "exit status 1: [secret] and [secret] refused: [secret], [secret]" {
+		t.Errorf("shown: %q", a.Detail)
+	}
+	a = stop(t, shell(t, `echo "another-given-key refused"; exit 1`, given("ignored", "--key=another-given-key")))
+	if a.Detail != "exit status 1: [secret] refused" {
 		t.Errorf("shown: %q", a.Detail)
 	}
 }
