@@ -104,20 +104,30 @@ func (d *Document) Answer(req *http.Request, status int, header http.Header, bod
 }
 
 // PodProperty returns the types that the document gives a property of a Pod ("string", "null", …); none where it has
-// no such property.
-func (d *Document) PodProperty(name string) []string {
-	return typesOf(d.doc.Components.Schemas["Pod"], name)
+// no such property. Names one below the other lead to a property of a property, or of the items of a list.
+func (d *Document) PodProperty(names ...string) []string {
+	schema := d.doc.Components.Schemas["Pod"]
+	for _, name := range names {
+		schema = propertyOf(schema, name)
+	}
+	if schema == nil || schema.Value == nil || schema.Value.Type == nil {
+		return nil
+	}
+	return slices.Clone(*schema.Value.Type)
 }
 
-func typesOf(schema *openapi3.SchemaRef, name string) []string {
+func propertyOf(schema *openapi3.SchemaRef, name string) *openapi3.SchemaRef {
 	if schema == nil || schema.Value == nil {
 		return nil
 	}
-	if p := schema.Value.Properties[name]; p != nil && p.Value != nil && p.Value.Type != nil {
-		return slices.Clone(*p.Value.Type)
+	if schema.Value.Items != nil {
+		return propertyOf(schema.Value.Items, name)
+	}
+	if p := schema.Value.Properties[name]; p != nil {
+		return p
 	}
 	for _, part := range schema.Value.AllOf {
-		if found := typesOf(part, name); found != nil {
+		if found := propertyOf(part, name); found != nil {
 			return found
 		}
 	}

@@ -38,6 +38,10 @@ func TestRequestIsHeldToTheDocument(t *testing.T) {
 		wrong             bool
 	}{
 		"right":                {},
+		"terminate":            {body: `{"action":"terminate"}`},
+		"delete":               {method: http.MethodDelete, url: podURL, body: " "},
+		"delete with a query":  {method: http.MethodDelete, url: podURL + "?force=true", body: " ", wrong: true},
+		"delete an action":     {method: http.MethodDelete, wrong: true},
 		"other action":         {body: `{"action":"hibernate"}`, wrong: true},
 		"other field":          {body: `{"command":"stop"}`, wrong: true},
 		"field too many":       {body: `{"action":"stop","force":true}`, wrong: true},
@@ -97,6 +101,11 @@ func TestAnswerIsHeldToTheDocument(t *testing.T) {
 		"runtime too rich":        {change: map[string]any{"runtime": map[string]any{"uptimeInSeconds": 1}}, wrong: true},
 		"no id":                   {change: map[string]any{"id": nil}, wrong: true},
 		"env not text":            {change: map[string]any{"env": map[string]any{"A": 1}}, wrong: true},
+		"own volume disk":         {change: map[string]any{"mounts": map[string]any{"persistent": map[string]any{"size": 20, "path": "/w"}}}},
+		"disk without its size":   {change: map[string]any{"mounts": map[string]any{"persistent": map[string]any{"path": "/w"}}}, wrong: true},
+		"network volume":          {change: map[string]any{"mounts": map[string]any{"network": []any{map[string]any{"volumeId": "v", "path": "/w"}}}}},
+		"two network volumes":     {change: map[string]any{"mounts": map[string]any{"network": []any{map[string]any{"volumeId": "v", "path": "/w"}, map[string]any{"volumeId": "u", "path": "/u"}}}}, wrong: true},
+		"storage of another kind": {change: map[string]any{"mounts": map[string]any{"ephemeral": 1}}, wrong: true},
 		"wrong content type":      {kind: "text/html", wrong: true},
 		"right problem":           {status: 403, kind: "application/problem+json", body: problem},
 		"problem as plain JSON":   {status: 403, kind: "application/json", body: problem, wrong: true},
@@ -119,6 +128,29 @@ func TestAnswerIsHeldToTheDocument(t *testing.T) {
 				t.Errorf("error %v, want one: %t", err, c.wrong)
 			}
 		})
+	}
+}
+
+// TestAnswersToATermination: a 204 without a body by either way; the action may also answer with the pod.
+func TestAnswersToATermination(t *testing.T) {
+	d := load(t)
+	pod := http.Header{"Content-Type": {"application/json"}}
+	for _, c := range []struct {
+		method, url string
+		status      int
+		header      http.Header
+		body        string
+		wrong       bool
+	}{
+		{http.MethodDelete, podURL, 204, http.Header{}, "", false},
+		{http.MethodDelete, podURL, 200, pod, "yes", true},
+		{http.MethodPost, podURL + "/action", 204, http.Header{}, "", false},
+		{http.MethodPost, podURL + "/action", 200, pod, rightPod, false},
+		{http.MethodGet, podURL, 204, http.Header{}, "", true},
+	} {
+		if err := d.Answer(request(t, c.method, c.url, ""), c.status, c.header, []byte(c.body)); (err != nil) != c.wrong {
+			t.Errorf("%s %s %d: error %v, want one: %t", c.method, c.url, c.status, err, c.wrong)
+		}
 	}
 }
 
