@@ -3,7 +3,10 @@ package runpodtest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // graphql answers the way of RunPod's GraphQL: errors come under a 200, and what is stopped is told as an intent.
@@ -15,10 +18,7 @@ func (s *Server) graphql(call Call, r *http.Request, body []byte) answer {
 	if err := json.Unmarshal(body, &asked); err != nil || asked.Query == "" {
 		return answer{status: http.StatusBadRequest, header: contentType(typeJSON), body: encode(graphqlErrors("", "POST body missing, invalid Content-Type, or JSON object has no keys."))}
 	}
-	field := "pod"
-	if call == GraphQLStop {
-		field = "podStop"
-	}
+	field := map[Call]string{GraphQLRead: "pod", GraphQLStop: "podStop", GraphQLTerminate: "podTerminate"}[call]
 	key, bearer := bearerOf(r)
 	if !bearer || !s.knows(key) || s.refused(call) {
 		return s.graphqlAnswer(graphqlErrors(field, "Unauthorized"))
@@ -26,11 +26,20 @@ func (s *Server) graphql(call Call, r *http.Request, body []byte) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if asked.Variables["podId"] != s.pod.id || s.pod.status == Terminated {
-		return s.graphqlAnswer(graphqlErrors(field, "pod not found"))
+		missing := "pod not found"
+		if call == GraphQLTerminate {
+			missing += " to terminate"
+		}
+		return s.graphqlAnswer(graphqlErrors(field, missing))
+	}
+	if call == GraphQLTerminate {
+		a := s.graphqlAnswer(map[string]any{"data": map[string]any{field: nil}})
+		a.stopped = s.terminate().stopped
+		return a
 	}
 	stopped := false
 	if call == GraphQLStop {
-		if s.pod.locked {
+		if s.pod.locked || s.pod.pinned {
 			return s.graphqlAnswer(graphqlErrors(field, "Something went wrong. Please try again later or contact support."))
 		}
 		s.stops++
@@ -45,11 +54,23 @@ func (s *Server) graphql(call Call, r *http.Request, body []byte) answer {
 	}
 	found := map[string]any{"id": s.pod.id, "desiredStatus": desired}
 	if call == GraphQLRead {
-		found["costPerHr"] = fmt.Sprint(s.pod.cost)
+		found = s.pod.fields(asked.Query)
 	}
 	a := s.graphqlAnswer(map[string]any{"data": map[string]any{field: found}})
 	a.stopped = stopped
 	return a
+}
+
+// fields are those of the pod that a query names.
+func (p *pod) fields(query string) map[string]any {
+	all := map[string]any{
+		"id": p.id, "desiredStatus": p.status, "costPerHr": fmt.Sprint(p.cost), "volumeInGb": p.volumeGB, "networkVolumeId": nil,
+	}
+	if p.network != "" {
+		all["networkVolumeId"] = p.network
+	}
+	maps.DeleteFunc(all, func(name string, _ any) bool { return !slices.Contains(strings.Fields(query), name) })
+	return all
 }
 
 func (s *Server) graphqlAnswer(body any) answer {

@@ -25,7 +25,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	// stopped: this answer is about a stop that took effect.
+	// stopped: this answer is about a stop or a termination that took effect.
 	stopped bool
 }
 
@@ -96,10 +96,14 @@ func callOf(r *http.Request, body []byte) Call {
 	switch {
 	case isPod && action == "" && r.Method == http.MethodGet:
 		return V2Read
+	case isPod && action == "" && r.Method == http.MethodDelete:
+		return V2Delete
 	case isPod && action == "action" && r.Method == http.MethodPost:
 		return V2Action
 	case r.URL.Path == "/graphql" && r.Method == http.MethodPost && bytes.Contains(body, []byte("podStop")):
 		return GraphQLStop
+	case r.URL.Path == "/graphql" && r.Method == http.MethodPost && bytes.Contains(body, []byte("podTerminate")):
+		return GraphQLTerminate
 	case r.URL.Path == "/graphql" && r.Method == http.MethodPost:
 		return GraphQLRead
 	}
@@ -111,7 +115,8 @@ func (s *Server) answerTo(call Call, r *http.Request, body []byte) answer {
 	if agent := r.UserAgent(); agent == "" || strings.HasPrefix(agent, "Python-urllib") {
 		return answer{status: http.StatusForbidden, header: contentType("text/plain; charset=UTF-8"), body: []byte("error code: 1010\n")}
 	}
-	if call == GraphQLRead || call == GraphQLStop {
+	switch call {
+	case GraphQLRead, GraphQLStop, GraphQLTerminate:
 		return s.graphql(call, r, body)
 	}
 	switch key, bearer := bearerOf(r); {
@@ -141,14 +146,20 @@ func (s *Server) rest(call Call, r *http.Request, body []byte) answer {
 	if id != s.pod.id || s.pod.status == Terminated {
 		return problem(http.StatusNotFound, "pod not found")
 	}
-	if call == V2Read {
+	switch call {
+	case V2Read:
 		return podAnswer(&s.pod)
+	case V2Delete:
+		return s.terminate()
 	}
 	action, faults := readAction(r, body)
 	if len(faults) > 0 {
 		return problem(http.StatusUnprocessableEntity, "request body does not match the schema", faults...)
 	}
-	if action == "stop" && s.opts.NeverStops && slices.Contains(allowed[s.pod.status], action) {
+	if action == "terminate" {
+		return s.terminate()
+	}
+	if action == "stop" && s.opts.NeverStops && slices.Contains(s.pod.actions(), action) {
 		s.stops++
 		return podAnswer(&s.pod)
 	}
@@ -158,13 +169,20 @@ func (s *Server) rest(call Call, r *http.Request, body []byte) answer {
 	case locked:
 		return problem(http.StatusConflict, "pod is locked")
 	}
-	if action == "terminate" {
-		return answer{status: http.StatusNoContent, header: http.Header{}}
-	}
 	a := podAnswer(&s.pod)
 	if action == "stop" {
 		s.stops++
 		a.stopped = true
+	}
+	return a
+}
+
+// terminate deletes the pod, which every state allows but the one that it leads to. The caller holds the lock.
+func (s *Server) terminate() answer {
+	s.deletions++
+	a := answer{status: http.StatusNoContent, header: http.Header{}}
+	if !s.opts.NeverStops {
+		a.stopped = s.pod.act("terminate") == done
 	}
 	return a
 }

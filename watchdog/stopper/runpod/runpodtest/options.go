@@ -7,10 +7,12 @@ import (
 
 // The calls of a pod that the server knows.
 const (
-	V2Read      Call = "v2_read"      // GET /v2/pods/{id}
-	V2Action    Call = "v2_action"    // POST /v2/pods/{id}/action
-	GraphQLRead Call = "graphql_read" // query pod
-	GraphQLStop Call = "graphql_stop" // mutation podStop
+	V2Read           Call = "v2_read"           // GET /v2/pods/{id}
+	V2Action         Call = "v2_action"         // POST /v2/pods/{id}/action
+	V2Delete         Call = "v2_delete"         // DELETE /v2/pods/{id}
+	GraphQLRead      Call = "graphql_read"      // query pod
+	GraphQLStop      Call = "graphql_stop"      // mutation podStop
+	GraphQLTerminate Call = "graphql_terminate" // mutation podTerminate
 )
 
 // Call names one call.
@@ -26,7 +28,7 @@ const (
 	Terminated   = "TERMINATED"
 )
 
-// Options say what the server plays. The zero value is one running pod that any key may stop.
+// Options say what the server plays. The zero value is one running pod with a volume disk of its own that any key may stop.
 type Options struct {
 	// PodID is "testpod" where empty.
 	PodID string
@@ -36,15 +38,22 @@ type Options struct {
 	Status string
 	// CostUSDPerHour is what the pod costs while it runs.
 	CostUSDPerHour float64
-	// Locked pods conflict with every stop.
+	// Locked pods conflict with every stop. They can be terminated: RunPod's document speaks of stops and resets only.
 	Locked bool
+	// VolumeGB is the size of the pod's own volume disk, 20 where 0; a pod with less than 0 has no such disk.
+	VolumeGB int
+	// NetworkVolume is the id of a network volume that takes the place of the pod's own, if any.
+	NetworkVolume string
+	// NetworkNeverStops: a pod with a network volume can only be terminated, as it was everywhere until May 2026. The
+	// words of the refusals are ours, since RunPod's are not known.
+	NetworkNeverStops bool
 	// Env is the pod's environment, which RunPod shows to whoever may read the pod.
 	Env map[string]string
 	// Refused calls answer that the key may not do this: 403 in REST, Unauthorized under a 200 in GraphQL.
 	Refused []Call
-	// NeverStops accepts every stop and changes nothing.
+	// NeverStops accepts every stop and termination and changes nothing.
 	NeverStops bool
-	// OnStop is called once for each stop that took effect, after its answer was sent. It runs within the handler:
+	// OnStop is called once for each stop or termination that took effect, after its answer was sent. It runs within the handler:
 	// it must return soon, and must not call Close.
 	OnStop func()
 }

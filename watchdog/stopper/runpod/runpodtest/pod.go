@@ -7,10 +7,15 @@ import (
 
 // pod is the state of the only pod.
 type pod struct {
-	id      string
-	status  string
-	cost    float64
-	locked  bool
+	id     string
+	status string
+	cost   float64
+	locked bool
+	// volumeGB is above 0 where there is a volume disk of the pod's own, and network empty then.
+	volumeGB int
+	network  string
+	// pinned: no action stop.
+	pinned  bool
 	env     map[string]string
 	created time.Time
 }
@@ -22,6 +27,14 @@ func newPod(o Options) pod {
 	}
 	if p.status == "" {
 		p.status = Running
+	}
+	switch {
+	case o.NetworkVolume != "":
+		p.network, p.pinned = o.NetworkVolume, o.NetworkNeverStops
+	case o.VolumeGB == 0:
+		p.volumeGB = 20
+	default:
+		p.volumeGB = max(0, o.VolumeGB)
 	}
 	if p.env == nil {
 		p.env = map[string]string{}
@@ -39,6 +52,25 @@ var allowed = map[string][]string{
 	Terminated:   {},
 }
 
+// actions are those that are allowed now.
+func (p *pod) actions() []string {
+	if !p.pinned {
+		return allowed[p.status]
+	}
+	return slices.DeleteFunc(slices.Clone(allowed[p.status]), func(a string) bool { return a == "stop" })
+}
+
+// mounts are the pod's storage in the document's form: at most one kind.
+func (p *pod) mounts() map[string]any {
+	switch {
+	case p.network != "":
+		return map[string]any{"network": []any{map[string]any{"volumeId": p.network, "path": "/workspace"}}}
+	case p.volumeGB > 0:
+		return map[string]any{"persistent": map[string]any{"size": p.volumeGB, "path": "/workspace"}}
+	}
+	return map[string]any{}
+}
+
 // outcome of an action.
 type outcome int
 
@@ -51,7 +83,7 @@ const (
 // act makes the transition, or says why not.
 func (p *pod) act(action string) outcome {
 	switch {
-	case !slices.Contains(allowed[p.status], action):
+	case !slices.Contains(p.actions(), action):
 		return conflict
 	case p.locked && (action == "stop" || action == "restart"):
 		return locked
@@ -105,10 +137,10 @@ func (p *pod) json() podJSON {
 		ID:               p.id,
 		Name:             "simulated pod",
 		Status:           p.status,
-		Actions:          allowed[p.status],
+		Actions:          p.actions(),
 		Image:            "vllm/vllm-openai:latest",
 		Disk:             50,
-		Mounts:           map[string]any{"persistent": map[string]any{"size": 20, "path": "/workspace"}},
+		Mounts:           p.mounts(),
 		Ports:            []string{"8000/http"},
 		Env:              p.env,
 		Cloud:            "SECURE",

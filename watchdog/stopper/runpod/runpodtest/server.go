@@ -24,12 +24,13 @@ type Server struct {
 	closing chan struct{}
 	once    sync.Once
 
-	mu       sync.Mutex
-	pod      pod
-	faults   map[Call][]Fault
-	recorded []Request
-	stops    int
-	pending  int
+	mu        sync.Mutex
+	pod       pod
+	faults    map[Call][]Fault
+	recorded  []Request
+	stops     int
+	deletions int
+	pending   int
 }
 
 // New starts a server on a free port of loopback. Like httptest.NewServer it panics where there is none.
@@ -152,6 +153,13 @@ func (s *Server) Stops() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stops
+}
+
+// Terminations counts the terminations that were accepted, those that came to nothing (NeverStops) too.
+func (s *Server) Terminations() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deletions
 }
 
 // Pending counts the requests that have come and are not answered yet, such as those that a fault delays or hangs.

@@ -126,6 +126,69 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// TestDelete is the other way to terminate; every answer is held against the document.
+func TestDelete(t *testing.T) {
+	for from, want := range map[string]int{
+		runpodtest.Running: 204, runpodtest.Starting: 204, runpodtest.Exited: 204, runpodtest.Error: 204, runpodtest.Terminated: 404,
+	} {
+		ended := make(chan struct{}, 2)
+		c := call(t, runpodtest.Options{Status: from, Locked: true, OnStop: func() { ended <- struct{}{} }})
+		if status, body := c.do(http.MethodDelete, c.pod(), ""); status != want || c.server.Status() != runpodtest.Terminated {
+			t.Errorf("from %s: %d %s, the pod is %s", from, status, body, c.server.Status())
+		}
+		if status, _ := c.do(http.MethodDelete, c.pod(), ""); status != 404 {
+			t.Errorf("from %s, again: %d", from, status)
+		}
+		c.server.Close() // waits for the hook
+		if did := want == 204; (len(ended) == 1) != did || (c.server.Terminations() == 1) != did || c.server.Stops() != 0 {
+			t.Errorf("from %s: the hook was called %d times for %d terminations", from, len(ended), c.server.Terminations())
+		}
+	}
+	c := call(t, runpodtest.Options{Refused: []runpodtest.Call{runpodtest.V2Delete}})
+	if status, _ := c.do(http.MethodDelete, c.pod(), ""); status != 403 {
+		t.Errorf("refused: %d", status)
+	}
+}
+
+// TestStorage: at most one kind, in the document's form and in GraphQL's.
+func TestStorage(t *testing.T) {
+	query := `{"query":"query($podId: String!) { pod(input: {podId: $podId}) { volumeInGb networkVolumeId } }","variables":{"podId":"testpod"}}`
+	for _, c := range []struct {
+		opts            runpodtest.Options
+		mounts, graphql string
+	}{
+		{runpodtest.Options{}, `"mounts":{"persistent":{"path":"/workspace","size":20}}`, `{"networkVolumeId":null,"volumeInGb":20}`},
+		{runpodtest.Options{VolumeGB: 100}, `"mounts":{"persistent":{"path":"/workspace","size":100}}`, `{"networkVolumeId":null,"volumeInGb":100}`},
+		{runpodtest.Options{VolumeGB: -1}, `"mounts":{}`, `{"networkVolumeId":null,"volumeInGb":0}`},
+		{runpodtest.Options{VolumeGB: 100, NetworkVolume: "v"}, `"mounts":{"network":[{"path":"/workspace","volumeId":"v"}]}`, `{"networkVolumeId":"v","volumeInGb":0}`},
+	} {
+		caller := call(t, c.opts)
+		if status, body := caller.do(http.MethodGet, caller.pod(), ""); status != 200 || !strings.Contains(body, c.mounts) {
+			t.Errorf("%+v: %d %s", c.opts, status, body)
+		}
+		if _, body := caller.do(http.MethodPost, caller.server.GraphQLURL(), query); body != `{"data":{"pod":`+c.graphql+`}}` {
+			t.Errorf("%+v: %s", c.opts, body)
+		}
+	}
+}
+
+// TestNetworkNeverStops: such a pod publishes no stop and conflicts with it, and can be terminated.
+func TestNetworkNeverStops(t *testing.T) {
+	for network, want := range map[string]int{"": 200, "v": 409} {
+		c := call(t, runpodtest.Options{NetworkVolume: network, NetworkNeverStops: true})
+		_, body := c.do(http.MethodGet, c.pod(), "")
+		if offered := strings.Contains(body, `"actions":["stop",`); offered != (want == 200) {
+			t.Errorf("network volume %q: %s", network, body)
+		}
+		if got := c.act("stop"); got != want {
+			t.Errorf("network volume %q: stop %d", network, got)
+		}
+		if got := c.act("terminate"); got != 204 {
+			t.Errorf("network volume %q: terminate %d", network, got)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	c := call(t, runpodtest.Options{APIKey: "right", Refused: []runpodtest.Call{runpodtest.V2Action}})
 	c.key = "wrong"
@@ -189,6 +252,7 @@ func TestBadRequests(t *testing.T) {
 
 func TestGraphQL(t *testing.T) {
 	stop := `{"query":"mutation($podId: String!) { podStop(input: {podId: $podId}) { id desiredStatus } }","variables":{"podId":"testpod"}}`
+	end := `{"query":"mutation($podId: String!) { podTerminate(input: {podId: $podId}) }","variables":{"podId":"testpod"}}`
 	read := `{"query":"query($podId: String!) { pod(input: {podId: $podId}) { id desiredStatus costPerHr } }","variables":{"podId":"testpod"}}`
 	for _, c := range []struct {
 		name string
@@ -200,6 +264,12 @@ func TestGraphQL(t *testing.T) {
 		{"stop", runpodtest.Options{}, stop, `{"data":{"podStop":{"desiredStatus":"EXITED","id":"testpod"}}}`, runpodtest.Exited},
 		{"read", runpodtest.Options{CostUSDPerHour: 0.5}, read, `{"data":{"pod":{"costPerHr":"0.5","desiredStatus":"RUNNING","id":"testpod"}}}`, runpodtest.Running},
 		{"never stops", runpodtest.Options{NeverStops: true}, stop, `{"data":{"podStop":{"desiredStatus":"EXITED","id":"testpod"}}}`, runpodtest.Running},
+		{"terminate", runpodtest.Options{}, end, `{"data":{"podTerminate":null}}`, runpodtest.Terminated},
+		{"terminate, locked", runpodtest.Options{Locked: true}, end, `{"data":{"podTerminate":null}}`, runpodtest.Terminated},
+		{"terminate, never", runpodtest.Options{NeverStops: true}, end, `{"data":{"podTerminate":null}}`, runpodtest.Running},
+		{"terminate, refused", runpodtest.Options{Refused: []runpodtest.Call{runpodtest.GraphQLTerminate}}, end, `{"data":{"podTerminate":null},"errors":[{"message":"Unauthorized","path":["podTerminate"]}]}`, runpodtest.Running},
+		{"terminate, gone", runpodtest.Options{Status: runpodtest.Terminated}, end, `{"data":{"podTerminate":null},"errors":[{"message":"pod not found to terminate","path":["podTerminate"]}]}`, runpodtest.Terminated},
+		{"stop with a network volume", runpodtest.Options{NetworkVolume: "v", NetworkNeverStops: true}, stop, `{"data":{"podStop":null},"errors":[{"message":"Something went wrong. Please try again later or contact support.","path":["podStop"]}]}`, runpodtest.Running},
 		{"refused", runpodtest.Options{Refused: []runpodtest.Call{runpodtest.GraphQLStop}}, stop, `{"data":{"podStop":null},"errors":[{"message":"Unauthorized","path":["podStop"]}]}`, runpodtest.Running},
 		{"wrong key", runpodtest.Options{APIKey: "right"}, read, `{"data":{"pod":null},"errors":[{"message":"Unauthorized","path":["pod"]}]}`, runpodtest.Running},
 		{"another pod", runpodtest.Options{PodID: "mine"}, stop, `{"data":{"podStop":null},"errors":[{"message":"pod not found","path":["podStop"]}]}`, runpodtest.Running},
