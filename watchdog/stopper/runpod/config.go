@@ -1,6 +1,7 @@
 package runpod
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -21,6 +22,16 @@ const (
 	DefaultGraphQLURL = "https://api.runpod.io/graphql"
 )
 
+// The actions, by the words of WATCHDOG_STOP_ACTION.
+const (
+	// ActionStop keeps the pod and its volume disk.
+	ActionStop = "stop"
+	// ActionTerminate deletes the pod for good, and refuses where data would go with it or where that is unknown.
+	ActionTerminate = "terminate"
+	// ActionLoseData deletes the pod for good with all that is on it, and looks at nothing first.
+	ActionLoseData = "terminate-and-lose-data"
+)
+
 const (
 	defaultTimeout   = 10 * time.Second
 	defaultUserAgent = "gpu-watchdog"
@@ -33,6 +44,8 @@ type Config struct {
 	PodID string
 	// APIKey is a secret: it goes into the header Authorization and the environment of runpodctl, nowhere else.
 	APIKey string
+	// Action is what is done to the pod: ActionStop, which the empty one means too, ActionTerminate or ActionLoseData.
+	Action string
 	// APIURL is the root of REST v2, the part before /pods; GraphQLURL is the whole address. https, or http to a
 	// loopback address. Empty means RunPod's own.
 	APIURL, GraphQLURL string
@@ -57,6 +70,8 @@ func (c Config) GoString() string { return c.String() }
 // Client speaks with RunPod about one pod.
 type Client struct {
 	podID string
+	// action is one of the three, never empty.
+	action string
 	// key is a function so that no verb of fmt prints it, from whatever depth it comes here.
 	key                func() string
 	apiURL, graphqlURL string
@@ -77,6 +92,7 @@ func (c *Client) GoString() string { return c.String() }
 func New(cfg Config) (*Client, error) {
 	c := &Client{
 		podID:     cfg.PodID,
+		action:    cmp.Or(cfg.Action, ActionStop),
 		key:       func() string { return cfg.APIKey },
 		userAgent: cfg.UserAgent,
 		timeout:   cfg.Timeout,
@@ -94,7 +110,7 @@ func New(cfg Config) (*Client, error) {
 	c.graphqlURL, errGraphQL = checkURL("RunPod's GraphQL URL", cfg.GraphQLURL, DefaultGraphQLURL)
 	c.runpodctl, errCtl = findRunpodctl(cfg.RunpodctlPath)
 	var wrong mistakes
-	for _, err := range []error{checkPodID(cfg.PodID), checkKey(cfg.APIKey), errAPI, errGraphQL, errCtl} {
+	for _, err := range []error{checkPodID(cfg.PodID), checkKey(cfg.APIKey), checkAction(c.action), errAPI, errGraphQL, errCtl} {
 		if err != nil {
 			wrong = append(wrong, err)
 		}
@@ -121,17 +137,27 @@ func (m mistakes) Unwrap() []error { return m }
 
 // Target names the pod for the ladder.
 func (c *Client) Target() stopper.Target {
-	return stopper.Target{Kind: "runpod", ID: c.podID, Action: "stop"}
+	return stopper.Target{Kind: "runpod", ID: c.podID, Action: c.action}
 }
 
-// Rungs are the ways to stop the pod, the best first; runpodctl is one only where the program exists.
+// Rungs are the ways to stop or to delete the pod, the best first; runpodctl is one only where the program exists. With
+// ActionTerminate each is behind the second lock: it reads first what would be lost, and refuses where that is
+// anything, or unknown.
 func (c *Client) Rungs() []stopper.Rung {
 	rungs := []stopper.Rung{v2Action{c}, graphqlStop{c}}
 	if c.runpodctl != "" {
 		rungs = append(rungs, runpodctl{c})
 	}
+	if c.action == ActionTerminate {
+		for i := range rungs {
+			rungs[i] = lockedRung{rungs[i], c}
+		}
+	}
 	return rungs
 }
+
+// terminates says that the pod is to be deleted, not stopped.
+func (c *Client) terminates() bool { return c.action != ActionStop }
 
 // anyKey is the form of RunPod's keys: runpodctl may know another one than ours.
 var anyKey = regexp.MustCompile(`\brpa_[^\s"'&,;<>]{8,}`)
@@ -157,6 +183,14 @@ func checkPodID(id string) error {
 		}
 	}
 	return nil
+}
+
+func checkAction(action string) error {
+	switch action {
+	case ActionStop, ActionTerminate, ActionLoseData:
+		return nil
+	}
+	return fmt.Errorf("action %q is none for RunPod; WATCHDOG_STOP_ACTION is %s, %s or %s", action, ActionStop, ActionTerminate, ActionLoseData)
 }
 
 // checkKey never shows the key.

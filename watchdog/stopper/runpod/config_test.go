@@ -46,6 +46,8 @@ func TestNew(t *testing.T) {
 		{"user without a scheme", func(c *runpod.Config) { c.APIURL = "me:hunter2@api.runpod.io/v2" }, "…(unreadable URL) cannot be read"},
 		{"query", func(c *runpod.Config) { c.GraphQLURL = "https://api.runpod.io/graphql?api_key=hunter2" }, "RunPod's GraphQL URL https://api.runpod.io/graphql has a query or fragment; take it out, the key goes into a header"},
 		{"fragment", func(c *runpod.Config) { c.APIURL = "https://api.runpod.io/v2#hunter2" }, "…https://api.runpod.io/v2 has a query or fragment"},
+		{"the default by its word", func(c *runpod.Config) { c.Action = runpod.ActionStop }, ""},
+		{"other action", func(c *runpod.Config) { c.Action = "Terminate" }, `action "Terminate" is none for RunPod; WATCHDOG_STOP_ACTION is stop, terminate or terminate-and-lose-data`},
 		{"no such runpodctl", func(c *runpod.Config) { c.RunpodctlPath = "/nowhere/runpodctl" }, `…runpodctl at "/nowhere/runpodctl" cannot be run: `},
 		{"all at once", func(c *runpod.Config) { c.PodID, c.APIKey, c.APIURL = "", "", "x" }, "…RUNPOD_POD_ID, which RunPod sets; RunPod's API key is empty"},
 	} {
@@ -76,8 +78,12 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	locked, err := runpod.New(runpod.Config{PodID: "pod1", APIKey: key, Action: runpod.ActionTerminate})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		for _, v := range []any{cfg, &cfg, client, client.Rungs()} {
+		for _, v := range []any{cfg, &cfg, client, client.Rungs(), locked.Rungs()} {
 			if got := fmt.Sprintf(format, v); strings.Contains(got, key) || strings.Contains(got, "hunter2") {
 				t.Errorf("%s of %T: %s", format, v, got)
 			}

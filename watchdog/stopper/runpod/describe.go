@@ -23,7 +23,8 @@ const (
 	PermissionUnproven Permission = "unproven"
 	// PermissionProven is for those who have seen a stop accepted; Describe never says it.
 	PermissionProven Permission = "proven"
-	// PermissionRefused: the pod is locked, so the provider refuses every stop.
+	// PermissionRefused: the pod is locked, so the provider refuses every stop; or we refuse to terminate it ourselves,
+	// since data would be lost.
 	PermissionRefused Permission = "refused"
 )
 
@@ -95,53 +96,70 @@ type v2Pod struct {
 	Status loosely[string] `json:"status"`
 	Cost   price           `json:"cost"`
 	Locked loosely[bool]   `json:"locked"`
+	Mounts mounts          `json:"mounts"`
+}
+
+// reading is what was read of a pod, within this package.
+type reading struct {
+	watchdog.Pod
+	// storage is unknown where nothing told it, as GraphQL does not unless it is asked.
+	storage watchdog.Maybe[storage]
 }
 
 // Describe reads price, lock and status of the pod by REST v2, and what that does not tell by GraphQL. Fields that
-// neither tells are unknown. An error means that neither could be read; it wraps a ReadError for each.
+// neither tells are unknown. With ActionTerminate it also tells in Refused where data would be lost. An error means that neither could be read; it wraps a ReadError for each.
 func (c *Client) Describe(ctx context.Context) (watchdog.Pod, Permission, error) {
+	pod, err := c.describe(ctx)
+	if err != nil {
+		return watchdog.Pod{}, PermissionUnproven, err
+	}
+	pod.Refused = c.foreseen(ctx, pod)
+	return pod.Pod, permission(pod.Pod), nil
+}
+
+func (c *Client) describe(ctx context.Context) (reading, error) {
 	pod, first := c.readV2(ctx)
 	if first == nil && (pod.PriceUSDPerHour.Known || pod.Status != statusRunning) {
-		return pod, permission(pod), nil
+		return pod, nil
 	}
 	found, answer := c.graphql(ctx, podQuery, func(d graphqlData) loosely[graphqlPod] { return d.Pod })
 	if answer.Kind != stopper.Accepted {
 		if first == nil {
-			return pod, permission(pod), nil
+			return pod, nil
 		}
 		second := &ReadError{Source: "graphql", Answer: answer}
-		return watchdog.Pod{}, PermissionUnproven, &describeError{podID: c.podID, reads: []*ReadError{first, second}}
+		return reading{}, &describeError{podID: c.podID, reads: []*ReadError{first, second}}
 	}
 	pod.PriceUSDPerHour = found.CostPerHr.Maybe
 	if first != nil {
 		pod.Status = c.clean(found.DesiredStatus.Value)
 	}
-	return pod, permission(pod), nil
+	return pod, nil
 }
 
 func permission(pod watchdog.Pod) Permission {
-	if pod.Locked.Or(false) {
+	if pod.Locked.Or(false) || pod.Refused != "" {
 		return PermissionRefused
 	}
 	return PermissionUnproven
 }
 
-func (c *Client) readV2(ctx context.Context) (watchdog.Pod, *ReadError) {
+func (c *Client) readV2(ctx context.Context) (reading, *ReadError) {
 	r, err := c.send(ctx, http.MethodGet, c.podURL(), nil)
 	if err != nil {
-		return watchdog.Pod{}, &ReadError{Source: "v2", Answer: stopper.Answer{Detail: err.Error()}}
+		return reading{}, &ReadError{Source: "v2", Answer: stopper.Answer{Detail: err.Error()}}
 	}
 	pod, answer := c.sortV2Read(r)
 	if answer.Kind != stopper.Accepted {
-		return watchdog.Pod{}, &ReadError{Source: "v2", Answer: answer}
+		return reading{}, &ReadError{Source: "v2", Answer: answer}
 	}
 	return pod, nil
 }
 
 // sortV2Read reads a Pod from an answer; Accepted only where it is ours.
-func (c *Client) sortV2Read(r response) (watchdog.Pod, stopper.Answer) {
+func (c *Client) sortV2Read(r response) (reading, stopper.Answer) {
 	if r.status < 200 || r.status > 299 {
-		return watchdog.Pod{}, c.refusal(r)
+		return reading{}, c.refusal(r)
 	}
 	a := stopper.Answer{Kind: stopper.Failed, Status: r.status}
 	var pod v2Pod
@@ -158,11 +176,10 @@ func (c *Client) sortV2Read(r response) (watchdog.Pod, stopper.Answer) {
 		a.Kind, a.Detail = stopper.Invalid, c.clean("the answer is about another pod: "+pod.ID.Value)
 	default:
 		a.Kind = stopper.Accepted
-		return watchdog.Pod{
-			PriceUSDPerHour: pod.Cost.Maybe,
-			Locked:          pod.Locked.Maybe,
-			Status:          c.clean(pod.Status.Value),
+		return reading{
+			Pod:     watchdog.Pod{PriceUSDPerHour: pod.Cost.Maybe, Locked: pod.Locked.Maybe, Status: c.clean(pod.Status.Value)},
+			storage: pod.Mounts.Maybe,
 		}, a
 	}
-	return watchdog.Pod{}, a
+	return reading{}, a
 }

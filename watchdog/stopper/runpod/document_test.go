@@ -25,6 +25,7 @@ func TestFieldsThatAreReadAreInTheDocument(t *testing.T) {
 		reflect.TypeFor[loosely[string]](): "string",
 		reflect.TypeFor[loosely[bool]]():   "boolean",
 		reflect.TypeFor[price]():           "number",
+		reflect.TypeFor[mounts]():          "object",
 	}
 	pod := reflect.TypeFor[v2Pod]()
 	for field := range pod.Fields() {
@@ -35,6 +36,24 @@ func TestFieldsThatAreReadAreInTheDocument(t *testing.T) {
 		}
 		if got := document.PodProperty(name); !slices.Contains(got, want) {
 			t.Errorf("field %s reads %q as a %s; the document says %v", field.Name, name, want, got)
+		}
+	}
+	for _, c := range []struct {
+		path []string
+		is   string
+		of   reflect.Type
+	}{
+		{[]string{"mounts", "persistent"}, "object", reflect.TypeFor[mountsForm]().Field(0).Type.Elem()},
+		{[]string{"mounts", "network"}, "array", reflect.TypeFor[mountsForm]().Field(1).Type.Elem()},
+	} {
+		if got := document.PodProperty(c.path...); !slices.Equal(got, []string{c.is}) {
+			t.Errorf("%v is %v by the document, not %s", c.path, got, c.is)
+		}
+		for field := range c.of.Fields() {
+			want := map[reflect.Kind]string{reflect.Float64: "integer", reflect.String: "string"}[field.Type.Kind()]
+			if got := document.PodProperty(append(slices.Clone(c.path), field.Tag.Get("json"))...); !slices.Contains(got, want) {
+				t.Errorf("field %s of %v is read as a %s; the document says %v", field.Tag.Get("json"), c.path, want, got)
+			}
 		}
 	}
 	if got := document.PodProperty("costPerHr"); got != nil {

@@ -160,6 +160,67 @@ func checkPrice(t *testing.T, p watchdog.Maybe[float64]) {
 	}
 }
 
+// FuzzTermination: only the one answer is a yes, whatever stands around it.
+func FuzzTermination(f *testing.F) {
+	c := fuzzClient(f)
+	seeds(f)
+	f.Add(200, "application/json", "", "", []byte(`{"data":{"podTerminate":null}}`))
+	f.Add(200, "application/json", "", "", []byte(`{"data":{"podTerminate":{"id":"testpod"}}}`))
+	f.Add(200, "application/json", "", "", []byte(`{"data":{"podTerminate":null},"errors":[{"message":"`+fuzzKey+`"}]}`))
+	f.Fuzz(func(t *testing.T, status int, kind, after, rate string, body []byte) {
+		var a stopper.Answer
+		checkMemory(t, len(body)+len(kind)+len(after)+len(rate), func() { a = c.sortTermination(made(status, kind, after, rate, body)) })
+		checkAnswer(t, a, status)
+		if a.Kind.Done() && (status != 200 || !bytes.Contains(bytes.ToLower(body), []byte("null"))) {
+			t.Errorf("%s for status %d, %q", a.Kind, status, body)
+		}
+	})
+}
+
+// FuzzSecondLock: the act goes out only where a read said that no disk of the pod's own is there.
+func FuzzSecondLock(f *testing.F) {
+	cfg := Config{PodID: "testpod", APIKey: fuzzKey, APIURL: "http://127.0.0.1:1/v2", GraphQLURL: "http://127.0.0.1:1/graphql", Action: ActionTerminate}
+	c, err := New(cfg)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range []struct {
+		status      int
+		v2, graphql string
+	}{
+		{200, `{"id":"testpod","mounts":{},"env":{"A":"` + fuzzKey + `"}}`, ``},
+		{200, `{"id":"testpod","mounts":{"persistent":{"size":20,"path":"/` + fuzzKey + `"}}}`, ``},
+		{200, `{"id":"testpod","mounts":{"network":[{"volumeId":"v","path":"/p"}]}}`, ``},
+		{200, `{"id":"testpod","mounts":{"other":{}}}`, `{"data":{"pod":{"id":"testpod","volumeInGb":0}}}`},
+		{403, ``, `{"data":{"pod":{"id":"testpod","volumeInGb":20,"networkVolumeId":"v"}}}`},
+		{429, ``, `{"errors":"` + fuzzKey + `"}`},
+	} {
+		f.Add(s.status, []byte(s.v2), []byte(s.graphql))
+	}
+	f.Fuzz(func(t *testing.T, status int, v2, graphql []byte) {
+		c.http = &http.Client{Transport: bodies{status: status, v2: v2, graphql: graphql}}
+		acted := false
+		rung := lockedRung{rungFunc(func() stopper.Answer { acted = true; return stopper.Answer{Kind: stopper.Accepted} }), c}
+		a := rung.Stop(context.Background())
+		checkText(t, a.Detail)
+		lost, err := c.WouldLose(context.Background())
+		checkText(t, lost)
+		if open := err == nil && lost == ""; acted != open || a.Kind.Done() != open {
+			t.Errorf("acted: %t, answer %+v; would lose %q, error %v", acted, a, lost, err)
+		}
+		escaped := bytes.Contains(v2, []byte(`\u`)) || bytes.Contains(graphql, []byte(`\u`))
+		if acted && !escaped && !bytes.Contains(bytes.ToLower(v2), []byte("mounts")) && !bytes.Contains(bytes.ToLower(graphql), []byte("volumeingb")) {
+			t.Errorf("acted on %q and %q", v2, graphql)
+		}
+	})
+}
+
+// rungFunc is a rung that is only watched.
+type rungFunc func() stopper.Answer
+
+func (rungFunc) Name() string                          { return "watched" }
+func (f rungFunc) Stop(context.Context) stopper.Answer { return f() }
+
 func FuzzDescribe(f *testing.F) {
 	c := fuzzClient(f)
 	for _, s := range []struct {

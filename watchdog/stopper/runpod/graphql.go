@@ -12,10 +12,15 @@ import (
 
 const (
 	stopMutation = `mutation stopPod($podId: String!) { podStop(input: {podId: $podId}) { id desiredStatus } }`
-	podQuery     = `query pod($podId: String!) { pod(input: {podId: $podId}) { id desiredStatus costPerHr } }`
+	// terminateMutation has no selection, since its answer is null.
+	terminateMutation = `mutation terminatePod($podId: String!) { podTerminate(input: {podId: $podId}) }`
+
+	podQuery = `query pod($podId: String!) { pod(input: {podId: $podId}) { id desiredStatus costPerHr } }`
+	// storageQuery is a question of its own: of a field that GraphQL no longer knew, the price would go with the answer.
+	storageQuery = `query pod($podId: String!) { pod(input: {podId: $podId}) { id volumeInGb networkVolumeId } }`
 )
 
-// graphqlStop is the mutation podStop. It is a service of its own: a key that REST refuses may be good here.
+// graphqlStop is the mutation podStop or podTerminate. It is a service of its own: a key that REST refuses may be good here.
 type graphqlStop struct{ c *Client }
 
 type graphqlRequest struct {
@@ -23,17 +28,21 @@ type graphqlRequest struct {
 	Variables map[string]string `json:"variables"`
 }
 
-// graphqlPod is what both calls return of a pod. DesiredStatus is an intent, not what is.
+// graphqlPod is what the calls return of a pod. DesiredStatus is an intent, not what is.
 type graphqlPod struct {
-	ID            loosely[string] `json:"id"`
-	DesiredStatus loosely[string] `json:"desiredStatus"`
-	CostPerHr     price           `json:"costPerHr"`
+	ID            loosely[string]  `json:"id"`
+	DesiredStatus loosely[string]  `json:"desiredStatus"`
+	CostPerHr     price            `json:"costPerHr"`
+	VolumeInGb    loosely[float64] `json:"volumeInGb"`
+	NetworkVolume loosely[string]  `json:"networkVolumeId"`
 }
 
 // graphqlData has the one or the other, by what was asked.
 type graphqlData struct {
 	PodStop loosely[graphqlPod] `json:"podStop"`
 	Pod     loosely[graphqlPod] `json:"pod"`
+	// PodTerminate is null where the pod is deleted, and empty where there is no such field.
+	PodTerminate json.RawMessage `json:"podTerminate"`
 }
 
 // Name is the rung's word in logs.
@@ -41,27 +50,71 @@ func (graphqlStop) Name() string { return "graphql" }
 
 // Stop asks once.
 func (g graphqlStop) Stop(ctx context.Context) stopper.Answer {
+	if g.c.terminates() {
+		r, err := g.c.sendGraphQL(ctx, terminateMutation)
+		if err != nil {
+			return stopper.Answer{Kind: stopper.Failed, Detail: err.Error()}
+		}
+		return g.c.sortTermination(r)
+	}
 	pod, answer := g.c.graphql(ctx, stopMutation, func(d graphqlData) loosely[graphqlPod] { return d.PodStop })
 	if answer.Kind == stopper.Accepted {
 		answer.Detail = g.c.clean("desired status " + pod.DesiredStatus.Or("not told"))
 	}
-	return answer
+	return g.c.withRemedy(answer)
 }
 
 // graphql sends one document about our pod and sorts the answer: Accepted only where what pick takes from it is our
 // pod and nothing is called an error. The key goes into the header, not into the address as in RunPod's examples.
 func (c *Client) graphql(ctx context.Context, document string, pick func(graphqlData) loosely[graphqlPod]) (graphqlPod, stopper.Answer) {
-	r, err := c.send(ctx, http.MethodPost, c.graphqlURL, graphqlRequest{
-		Query:     document,
-		Variables: map[string]string{"podId": c.podID},
-	})
+	r, err := c.sendGraphQL(ctx, document)
 	if err != nil {
 		return graphqlPod{}, stopper.Answer{Kind: stopper.Failed, Detail: err.Error()}
 	}
 	return c.sortGraphQL(r, pick)
 }
 
+// sendGraphQL sends one document about our pod.
+func (c *Client) sendGraphQL(ctx context.Context, document string) (response, error) {
+	return c.send(ctx, http.MethodPost, c.graphqlURL, graphqlRequest{
+		Query:     document,
+		Variables: map[string]string{"podId": c.podID},
+	})
+}
+
 func (c *Client) sortGraphQL(r response, pick func(graphqlData) loosely[graphqlPod]) (graphqlPod, stopper.Answer) {
+	data, a := c.sortReply(r)
+	if a.Kind != stopper.Accepted {
+		return graphqlPod{}, a
+	}
+	switch pod := pick(data); {
+	case !pod.Known || !pod.Value.ID.Known:
+		a.Kind, a.Detail = stopper.Failed, "no pod in the answer"
+	case pod.Value.ID.Value != c.podID:
+		a.Kind, a.Detail = stopper.Invalid, c.clean("the answer is about another pod: "+pod.Value.ID.Value)
+	default:
+		return pod.Value, a
+	}
+	return graphqlPod{}, a
+}
+
+// sortTermination sorts an answer to podTerminate, which names no pod: it is null where all went well.
+func (c *Client) sortTermination(r response) stopper.Answer {
+	data, a := c.sortReply(r)
+	switch said := string(data.PodTerminate); {
+	case a.Kind != stopper.Accepted:
+	case said == "null":
+		a.Detail = "podTerminate answered null, which is its yes"
+	case said == "":
+		a.Kind, a.Detail = stopper.Failed, "no podTerminate in the answer"
+	default:
+		a.Kind, a.Detail = stopper.Failed, "podTerminate answered something else than null"
+	}
+	return a
+}
+
+// sortReply sorts an answer of GraphQL to whatever question: Accepted where nothing is called an error, whatever the data is.
+func (c *Client) sortReply(r response) (graphqlData, stopper.Answer) {
 	var body struct {
 		Data   loosely[graphqlData] `json:"data"`
 		Errors json.RawMessage      `json:"errors"`
@@ -80,9 +133,8 @@ func (c *Client) sortGraphQL(r response, pick func(graphqlData) loosely[graphqlP
 		if unread == nil && failed && (a.Kind == stopper.Failed || a.Kind == stopper.Invalid) && wrong.kind() != stopper.Failed {
 			a.Kind = wrong.kind()
 		}
-		return graphqlPod{}, a
+		return graphqlData{}, a
 	}
-	pod := pick(body.Data.Value)
 	switch {
 	case isHTML(r):
 		a.Detail = c.clean("not RunPod's API: " + explain(r))
@@ -93,15 +145,11 @@ func (c *Client) sortGraphQL(r response, pick func(graphqlData) loosely[graphqlP
 		if a.Kind == stopper.RetryAfter {
 			a.RetryAfter = askedToWait(r.header, c.now())
 		}
-	case !pod.Known || !pod.Value.ID.Known:
-		a.Detail = "no pod in the answer"
-	case pod.Value.ID.Value != c.podID:
-		a.Kind, a.Detail = stopper.Invalid, c.clean("the answer is about another pod: "+pod.Value.ID.Value)
 	default:
 		a.Kind = stopper.Accepted
-		return pod.Value, a
+		return body.Data.Value, a
 	}
-	return graphqlPod{}, a
+	return graphqlData{}, a
 }
 
 // graphqlError is the errors of an answer in one text, with the codes of their extensions.

@@ -26,10 +26,20 @@ type runpodctl struct{ c *Client }
 // Name is the rung's word in logs.
 func (runpodctl) Name() string { return "runpodctl" }
 
-// Stop tries the old grammar, verb first, which asks GraphQL, and then the new one, noun first.
+// The words of both grammars: the old one, verb first, asks GraphQL, the new one, noun first, asks REST.
+var (
+	stopCommands      = [][]string{{"stop", "pod"}, {"pod", "stop"}}
+	terminateCommands = [][]string{{"remove", "pod"}, {"pod", "delete"}}
+)
+
+// Stop tries the old grammar and then the new one.
 func (r runpodctl) Stop(ctx context.Context) stopper.Answer {
 	var answers []stopper.Answer
-	for _, grammar := range [][]string{{"stop", "pod"}, {"pod", "stop"}} {
+	commands := stopCommands
+	if r.c.terminates() {
+		commands = terminateCommands
+	}
+	for _, grammar := range commands {
 		args := append(slices.Clone(grammar), r.c.podID)
 		output, err := r.c.runProgram(ctx, args)
 		answer := r.c.sortRun(output, err)
@@ -43,7 +53,7 @@ func (r runpodctl) Stop(ctx context.Context) stopper.Answer {
 	told := slices.IndexFunc(answers, func(a stopper.Answer) bool { return a.Kind != stopper.Invalid })
 	merged := answers[max(0, told)]
 	merged.Detail = r.c.clean(answers[0].Detail + "; " + answers[1].Detail)
-	return merged
+	return r.c.withRemedy(merged)
 }
 
 // runProgram runs runpodctl in a process group of its own, which is killed as a whole when the time is over. The key
