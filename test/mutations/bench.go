@@ -8,11 +8,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
-// bench is a copy of the core on which one mutation at a time is tried.
+// bench is a copy of the rooms on which one mutation at a time is tried.
 type bench struct{ dir string }
 
 // newBench copies the mutated rooms and what they need to compile: nothing but the module's own files.
@@ -28,7 +29,7 @@ func newBench(root string) (*bench, error) {
 			return nil, fmt.Errorf("copy the module: %w", err)
 		}
 	}
-	for _, room := range rooms {
+	for _, room := range slices.Concat(rooms, needed) {
 		if err := copyRoom(root, dir, room); err != nil {
 			b.close()
 			return nil, fmt.Errorf("copy %s: %w", room, err)
