@@ -27,7 +27,7 @@ func runpodMeans(a stopContext) means {
 		return m
 	}
 	client, err := runpod.New(runpod.Config{
-		PodID: a.env.PodID.Value, APIKey: a.cfg.RunpodAPIKey.Reveal(),
+		PodID: a.env.PodID.Value, APIKey: a.cfg.RunpodAPIKey.Reveal(), Action: string(a.cfg.StopAction),
 		APIURL: string(a.cfg.RunpodAPIURL), GraphQLURL: string(a.cfg.RunpodGraphQLURL), UserAgent: a.agent,
 	})
 	if err != nil {
@@ -39,7 +39,7 @@ func runpodMeans(a stopContext) means {
 		pod, permission, err := client.Describe(ctx)
 		return pod, loop.Permission(permission), unread(err)
 	}
-	m.rehearse = func(ctx context.Context) (string, error) { return rehearseRunpod(ctx, client) }
+	m.rehearse = func(ctx context.Context) (string, error) { return rehearseRunpod(ctx, client, a.cfg.StopAction) }
 	return m
 }
 
@@ -55,8 +55,17 @@ func unread(err error) string {
 }
 
 // rehearseRunpod reads the pod with the key that a stop would use. RunPod has no dry run, so only a stop proves the right to it.
-func rehearseRunpod(ctx context.Context, client *runpod.Client) (string, error) {
+func rehearseRunpod(ctx context.Context, client *runpod.Client, action config.StopAction) (string, error) {
 	pod, _, err := client.Describe(ctx)
+	if action == config.ActionTerminate {
+		// The second lock: the stop itself would look again.
+		switch loss, err := client.WouldLose(ctx); {
+		case err != nil:
+			return "", fmt.Errorf("whether a termination would lose data cannot be told, so it is refused: %w", err)
+		case loss != "":
+			return "", fmt.Errorf("a termination would lose %s: WATCHDOG_STOP_ACTION=stop keeps it, terminate-and-lose-data does not mind", loss)
+		}
+	}
 	switch {
 	case pod.Locked.Or(false):
 		return "", errors.New("the pod is locked: RunPod refuses every stop; unlock it in the console")
@@ -69,5 +78,5 @@ func rehearseRunpod(ctx context.Context, client *runpod.Client) (string, error) 
 	if pod.PriceUSDPerHour.Known {
 		price = fmt.Sprintf("%.3f $/h", pod.PriceUSDPerHour.Value)
 	}
-	return fmt.Sprintf("the key reads pod %s (%s); RunPod has no dry run, so only a stop proves the right to it", client.Target().ID, price), nil
+	return fmt.Sprintf("the key reads pod %s (%s); RunPod has no dry run, so only a %s proves the right to it", client.Target().ID, price, action), nil
 }
