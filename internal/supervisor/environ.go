@@ -1,6 +1,10 @@
 package supervisor
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/supervisor/link"
+)
 
 // forServer is the environment of the server: ours without our settings, and without the key that can stop this pod, with
 // which RunPod fills every pod. systemd's own WATCHDOG_USEC and WATCHDOG_PID are not ours.
@@ -10,7 +14,7 @@ func forServer(environ []string) []string {
 		name, _, _ := strings.Cut(e, "=")
 		switch {
 		case name == "WATCHDOG_USEC", name == "WATCHDOG_PID":
-		case strings.HasPrefix(name, "WATCHDOG_"), name == "RUNPOD_API_KEY":
+		case strings.HasPrefix(name, "WATCHDOG_"), name == "RUNPOD_API_KEY", name == link.Variable:
 			continue
 		}
 		out = append(out, e)

@@ -10,7 +10,7 @@ import (
 )
 
 // peer is our end of the link to the watchdog, one for each of its lives. Nothing here ever waits: a watchdog that does not
-// read loses lines, and hears of the server with the next change.
+// read loses lines, and is told of the server once more.
 type peer struct {
 	mu           sync.Mutex
 	opened       bool
@@ -47,14 +47,13 @@ func (p *peer) close() {
 	p.opened = false
 }
 
-func (p *peer) send(m link.Message) {
+// send says that the message is on its way, or that nobody is there to be told.
+func (p *peer) send(m link.Message) bool {
 	text, err := json.Marshal(m)
 	if err != nil || len(text) > link.MostBytes {
-		return
+		return true // another attempt would end alike
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.opened {
-		_ = unix.Sendto(p.ours, text, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil) // see peer
-	}
+	return !p.opened || unix.Sendto(p.ours, text, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil) == nil
 }

@@ -1,9 +1,12 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,9 +17,9 @@ type stdio struct{ in, out, err *os.File }
 
 // spawn starts a program in a process group of its own. more are its file descriptors from 3 on. Whoever calls it waits for the
 // process by the one loop that waits for all of them: a second one would steal what the first one waits for.
-func spawn(argv, environ []string, io stdio, more []int, foreground bool) (pid int, err error) {
+func spawn(argv, environ []string, io stdio, more []int) (pid int, err error) {
 	path, err := exec.LookPath(argv[0])
-	if err != nil {
+	if err != nil && !errors.Is(err, exec.ErrDot) { // a PATH with the present folder in it is its owner's will
 		return 0, err
 	}
 	files := []uintptr{io.in.Fd(), io.out.Fd(), io.err.Fd()}
@@ -25,8 +28,7 @@ func spawn(argv, environ []string, io stdio, more []int, foreground bool) (pid i
 	}
 	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Env: environ, Files: files,
-		// A terminal's signals and input are for the server: it is what a person started.
-		Sys: &syscall.SysProcAttr{Setpgid: true, Foreground: foreground, Ctty: 0},
+		Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 }
 
@@ -64,9 +66,60 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
+// foreground has a terminal's keys and input go to a process group, where they went to one of from. The group may have been
+// stopped for reading too early.
+func foreground(terminal *os.File, group int, from ...int) {
+	if !isTerminal(terminal) {
+		return
+	}
+	fd := int(terminal.Fd())
+	now, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+	if err != nil || !slices.Contains(from, now) {
+		return
+	}
+	// Who does this from the background is sent SIGTTOU, which stops, unless its thread does not take it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var quiet, before unix.Sigset_t
+	quiet.Val[0] = 1 << (unix.SIGTTOU - 1)
+	if unix.PthreadSigmask(unix.SIG_BLOCK, &quiet, &before) != nil {
+		return
+	}
+	_ = unix.IoctlSetPointerInt(fd, unix.TIOCSPGRP, group) // its keys go on to nobody then; the server runs all the same
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	signalGroup(group, syscall.SIGCONT)
+}
+
+// broken says that nobody reads any more what is written there.
+func broken(files ...*os.File) bool {
+	for _, f := range files {
+		poll := []unix.PollFd{{Fd: int32(f.Fd())}}
+		if n, err := unix.Poll(poll, 0); err == nil && n > 0 && poll[0].Revents&unix.POLLERR != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// passed are the signals that are for the server: all that can be caught, but those that are the Go runtime's and the C
+// library's own (SIGURG, SIGPROF, 32 to 34), and that of the end of a child.
+func passed() (all []os.Signal) {
+	for s := syscall.Signal(1); s <= 64; s++ {
+		switch {
+		case s == syscall.SIGKILL, s == syscall.SIGSTOP, s == syscall.SIGCHLD, s == syscall.SIGURG, s == syscall.SIGPROF, s >= 32 && s <= 34:
+		default:
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // signalGroup sends a signal to a process group, of which nobody may be left.
 func signalGroup(pid int, s syscall.Signal) {
 	if pid > 0 {
 		_ = syscall.Kill(-pid, s)
 	}
 }
+
+// groupLives says that somebody of a process group is left, be it a zombie.
+func groupLives(group int) bool { return group > 0 && syscall.Kill(-group, 0) == nil }

@@ -55,16 +55,21 @@ func (t *tail) end(u *unfinished) {
 	if text = strings.ToValidUTF8(text[:min(len(text), tailBytes)], ""); text == "" { // the last letter may be cut
 		return
 	}
+	t.keep(text)
+	if t.each != nil {
+		t.each(text)
+	}
+}
+
+// keep adds a line.
+func (t *tail) keep(text string) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if len(t.lines) == tailLines {
 		copy(t.lines, t.lines[1:])
 		t.lines = t.lines[:tailLines-1]
 	}
 	t.lines = append(t.lines, text)
-	t.mu.Unlock()
-	if t.each != nil {
-		t.each(text)
-	}
 }
 
 // last are the lines, oldest first.
