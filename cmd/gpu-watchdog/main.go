@@ -11,8 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	_ "golang.org/x/crypto/x509roots/fallback" // minimal images have no CA roots
-	_ "time/tzdata"                            // nor do they know WATCHDOG_KEEP_HOURS' zones
+	_ "time/tzdata" // minimal images do not know WATCHDOG_KEEP_HOURS' zones
 )
 
 // version is set by the linker.
@@ -22,8 +21,15 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	err := newRoot().ExecuteContext(ctx)
-	if err != nil {
+	var err error
+	if !supervises(os.Args) {
+		err = trustBundled()
+	}
+	if err == nil {
+		err = newRoot().ExecuteContext(ctx)
+	}
+	var server exited
+	if err != nil && !errors.As(err, &server) {
 		fmt.Fprintln(os.Stderr, "gpu-watchdog: "+err.Error())
 	}
 	os.Exit(exitCode(err))
@@ -39,7 +45,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongUse{err} })
-	root.AddCommand(newRun(), newDemo(), newStatus(), newHold(), newRelease(), newPostpone(), newStop(), newEnv(), newVersion(), newBench(), newReport())
+	root.AddCommand(newRun(), newExec(), newDemo(), newStatus(), newHold(), newRelease(), newPostpone(), newStop(), newEnv(), newVersion(), newBench(), newReport())
 	return root
 }
 
@@ -58,14 +64,17 @@ type notReachable struct{ error }
 
 func (n notReachable) Unwrap() error { return n.error }
 
-// exitCode is 0 done, 1 failed, 2 wrong use or configuration, 3 refused, 4 not reachable.
+// exitCode is 0 done, 1 failed, 2 wrong use or configuration, 3 refused, 4 not reachable; that of exec is the server's.
 func exitCode(err error) int {
 	var use wrongUse
 	var no refused
 	var reach notReachable
+	var server exited
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &server):
+		return int(server)
 	case errors.As(err, &use):
 		return 2
 	case errors.As(err, &no):
