@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/startup"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -12,7 +13,7 @@ import (
 func (r *Report) CSV(to io.Writer) error {
 	w := csv.NewWriter(to)
 	header := []string{"kind", "number", "error"}
-	for _, name := range phaseNames {
+	for _, name := range startup.Names {
 		header = append(header, name+"_seconds")
 	}
 	header = append(header, "ready_seconds", "first_token_extra_seconds", "cold_start_seconds", "bill_usd", "cold_start_usd", "break_even_seconds",

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/startup"
 )
 
 const (
@@ -22,7 +24,7 @@ type output struct {
 	since func() time.Duration
 
 	mu     sync.Mutex
-	marks  marks
+	marks  startup.Marks
 	line   []byte
 	lineAt time.Duration
 	tail   []string
@@ -38,7 +40,7 @@ func (o *output) Write(p []byte) (int, error) {
 		_, o.failed = o.to.Write(p)
 	}
 	if len(p) > 0 {
-		o.marks.first(firstLine, at, ByLog)
+		o.marks.First(startup.FirstLine, at, startup.ByLog)
 	}
 	for rest := p; len(rest) > 0; {
 		if len(o.line) == 0 {
@@ -60,7 +62,7 @@ func (o *output) Write(p []byte) (int, error) {
 // end takes the line that is complete.
 func (o *output) end() {
 	if len(o.line) > 0 {
-		o.marks.readLine(o.line, o.lineAt)
+		o.marks.ReadLine(o.line, o.lineAt)
 		o.tail = append(o.tail, string(o.line[:min(len(o.line), 512)]))
 		o.tail = o.tail[max(0, len(o.tail)-tailLines):]
 	}
@@ -68,7 +70,7 @@ func (o *output) end() {
 }
 
 // seen is what the lines have told so far.
-func (o *output) seen() marks {
+func (o *output) seen() startup.Marks {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.marks

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/serving"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/startup"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -36,7 +37,7 @@ type Summary struct {
 	// ColdStartSeconds is C of them.
 	ColdStartSeconds Spread `json:"cold_start_seconds"`
 	// Phases are means over the starts in which a phase was seen.
-	Phases []Phase `json:"phases"`
+	Phases []startup.Phase `json:"phases"`
 	// Money is that of the mean C.
 	Money
 }
@@ -64,18 +65,6 @@ type Suggestion struct {
 	Remedy  string  `json:"remedy"`
 }
 
-// remedies are what shortens a phase.
-var remedies = map[string]string{
-	"boot":        "keep the Python environment byte-compiled (python -m compileall) and on a local disk",
-	"prepare":     "mostly imports of Python, once for each process: keep the environment byte-compiled and on a local disk",
-	"weights":     "keep the weights on a local disk, as safetensors; a network volume reads faster with --safetensors-load-strategy=prefetch",
-	"compile":     "keep the compile cache on a volume: VLLM_CACHE_ROOT=/workspace/vllm-cache",
-	"capture":     "capture fewer graphs: a lower --max-num-seqs or fewer --cudagraph-capture-sizes",
-	"warm_up":     "a given --kv-cache-memory-bytes spares the profiling run; nothing else is known to help",
-	"serve":       "little to win: the API server's own start",
-	"first_token": "kernels are compiled at the first request: keep TORCHINDUCTOR_CACHE_DIR and TRITON_CACHE_DIR on a volume, and send one request before users come",
-}
-
 // conclude fills in what follows from the starts.
 func (r *Report) conclude() {
 	r.Cold, r.Warm = r.summary(Cold), r.summary(Warm)
@@ -92,7 +81,7 @@ func (r *Report) conclude() {
 		Money: r.Pricing.of(value - r.Pricing.Unseen),
 	}
 	total := 0.0
-	longest := Phase{}
+	longest := startup.Phase{}
 	for _, p := range s.Phases {
 		total += p.Seconds.Value
 		if p.Seconds.Value > longest.Seconds.Value {
@@ -100,7 +89,7 @@ func (r *Report) conclude() {
 		}
 	}
 	if total > 0 {
-		out.Longest, out.Share, out.Remedy = longest.Name, 100*longest.Seconds.Value/total, remedies[longest.Name]
+		out.Longest, out.Share, out.Remedy = longest.Name, 100*longest.Seconds.Value/total, startup.Remedies[longest.Name]
 	}
 	r.Suggestion = out
 }
@@ -123,9 +112,9 @@ func (r *Report) summary(kind Kind) *Summary {
 	}
 	s := &Summary{Starts: len(all), ColdStartSeconds: spreadOf(all)}
 	s.Money = r.Pricing.of(seconds(s.ColdStartSeconds.Mean) - r.Pricing.Unseen)
-	for i, name := range phaseNames {
+	for i, name := range startup.Names {
 		sum, n := 0.0, 0
-		p := Phase{Name: name}
+		p := startup.Phase{Name: name}
 		for _, start := range r.Starts {
 			if start.Kind == kind && start.Money != nil && start.Phases[i].Seconds.Known {
 				sum += start.Phases[i].Seconds.Value

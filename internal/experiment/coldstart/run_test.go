@@ -19,6 +19,7 @@ import (
 
 	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/secret"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/startup"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -36,7 +37,7 @@ func vllmLines() []fakeLine {
 }
 
 // known is how long each phase of vllmLines takes.
-var known = [numMilestones]time.Duration{
+var known = [startup.NumMilestones]time.Duration{
 	150 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 250 * time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond,
 	100 * time.Millisecond, 300 * time.Millisecond,
 }
@@ -184,7 +185,7 @@ func TestTimeIsOver(t *testing.T) {
 	if s.Money != nil || s.Ready.Known || !s.Killed || !strings.Contains(s.Error, "not ready") {
 		t.Errorf("have %+v", s)
 	}
-	if !s.Phases[firstLine].Seconds.Known || s.Phases[ready].Seconds.Known {
+	if !s.Phases[startup.FirstLine].Seconds.Known || s.Phases[startup.Ready].Seconds.Known {
 		t.Errorf("its phases are %+v", s.Phases)
 	}
 	if took := time.Since(began); took > 8*time.Second {
@@ -235,7 +236,7 @@ func TestUnknownServer(t *testing.T) {
 	}
 	s := r.Starts[0]
 	for i, p := range s.Phases {
-		if want := milestone(i) == firstLine || milestone(i) == ready; p.Seconds.Known != want {
+		if want := startup.Milestone(i) == startup.FirstLine || startup.Milestone(i) == startup.Ready; p.Seconds.Known != want {
 			t.Errorf("phase %s is %+v", p.Name, p.Seconds)
 		}
 	}

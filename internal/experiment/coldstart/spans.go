@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/collector/ingest"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/startup"
 )
 
 const (
@@ -25,18 +26,18 @@ const (
 
 // spanSigns are the loading spans by which vLLM (0.19 and later) tells milestones.
 var spanSigns = map[string][]struct {
-	means milestone
+	means startup.Milestone
 	// begin: the span's begin counts, the first one; else its end, the last one.
 	begin bool
 }{
-	"Load model":           {{loading, true}, {weights, false}},
-	"Loading (CPU)":        {{loading, true}},
-	"Loading (GPU)":        {{loading, true}},
-	"Compile graph":        {{compiled, false}},
-	"Inductor compilation": {{compiled, false}},
-	"Warmup (CPU)":         {{compiled, false}},
-	"Capture model":        {{captured, false}},
-	"Prepare model":        {{engine, false}},
+	"Load model":           {{startup.Loading, true}, {startup.Weights, false}},
+	"Loading (CPU)":        {{startup.Loading, true}},
+	"Loading (GPU)":        {{startup.Loading, true}},
+	"Compile graph":        {{startup.Compiled, false}},
+	"Inductor compilation": {{startup.Compiled, false}},
+	"Warmup (CPU)":         {{startup.Compiled, false}},
+	"Capture model":        {{startup.Captured, false}},
+	"Prepare model":        {{startup.Engine, false}},
 }
 
 // Span is one of vLLM's own spans of its start.
@@ -50,7 +51,7 @@ type Span struct {
 }
 
 // spansOf orders the spans by their begin, and says which milestones they tell. exec is when the server was started.
-func spansOf(phases []ingest.Phase, exec time.Time) (all []Span, found marks) {
+func spansOf(phases []ingest.Phase, exec time.Time) (all []Span, found startup.Marks) {
 	for _, p := range phases {
 		began := p.Began.Sub(exec)
 		took := time.Duration(p.Seconds * float64(time.Second))
@@ -62,10 +63,10 @@ func spansOf(phases []ingest.Phase, exec time.Time) (all []Span, found marks) {
 			}
 			switch {
 			case at < 0: // of another start
-			case s.begin && (!found[s.means].seen || at < found[s.means].at):
-				found[s.means] = mark{at, BySpan, true}
+			case s.begin && (!found[s.means].Seen || at < found[s.means].At):
+				found[s.means] = startup.Mark{At: at, Source: startup.BySpan, Seen: true}
 			case !s.begin:
-				found.last(s.means, at, BySpan)
+				found.Last(s.means, at, startup.BySpan)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/load"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/startup"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -37,7 +38,7 @@ type Start struct {
 	Extra           watchdog.Maybe[float64] `json:"first_token_extra_seconds"`
 	// Measured is Ready and Extra together: the part of a cold start that was seen here.
 	Measured watchdog.Maybe[float64] `json:"measured_seconds"`
-	Phases   []Phase                 `json:"phases"`
+	Phases   []startup.Phase         `json:"phases"`
 	*Money
 	PageCache PageCache `json:"page_cache"`
 	Spans     []Span    `json:"spans,omitempty"`
@@ -53,7 +54,7 @@ type Start struct {
 
 // one starts the server once, measures, and ends it.
 func (e *experiment) one(ctx context.Context, kind Kind, number int) (s Start) {
-	s = Start{Kind: kind, Number: number, Phases: marks{}.phases(), Log: filepath.Join(e.LogDir, fmt.Sprintf("%s-%d.log", kind, number))}
+	s = Start{Kind: kind, Number: number, Phases: startup.Marks{}.Phases(), Log: filepath.Join(e.LogDir, fmt.Sprintf("%s-%d.log", kind, number))}
 	fail := func(err error) Start {
 		s.Error = err.Error()
 		return s
@@ -90,9 +91,9 @@ func (e *experiment) one(ctx context.Context, kind Kind, number int) (s Start) {
 	s.BeganAt = c.exec
 	m, err := e.measure(ctx, c, client, &s)
 	if err == nil && spans != nil {
-		var told marks
+		var told startup.Marks
 		s.Spans, told = spansOf(spans.await(ctx), c.exec)
-		m = m.over(told)
+		m = m.Over(told)
 		if len(s.Spans) == 0 {
 			s.Note = "the server sent no span of its start (vLLM does from 0.19 on, where OpenTelemetry is installed): phases are from its log"
 		}
@@ -100,7 +101,7 @@ func (e *experiment) one(ctx context.Context, kind Kind, number int) (s Start) {
 	client.Close()
 	took, killed := c.stop(e.Grace)
 	s.StopSeconds, s.Killed = took.Seconds(), killed
-	s.Phases = m.phases()
+	s.Phases = m.Phases()
 	for i, p := range s.Phases {
 		if p.Seconds.Known {
 			s.Phases[i].USD = e.Pricing.bill(seconds(p.Seconds.Value))
@@ -118,14 +119,14 @@ func (e *experiment) one(ctx context.Context, kind Kind, number int) (s Start) {
 }
 
 // measure waits for the milestones that are asked for. Its error means that the server did not become ready.
-func (e *experiment) measure(ctx context.Context, c *child, client *load.Client, s *Start) (marks, error) {
+func (e *experiment) measure(ctx context.Context, c *child, client *load.Client, s *Start) (startup.Marks, error) {
 	if err := newHealth(e.URL+e.Health).awaitReady(ctx, c); err != nil {
 		c.failed = ctx.Err() == nil || errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 		return c.out.seen(), err
 	}
 	readyAt := time.Since(c.exec)
 	m := c.out.seen()
-	m.first(ready, readyAt, ByHTTP)
+	m.First(startup.Ready, readyAt, startup.ByHTTP)
 	s.Ready = watchdog.Known(readyAt.Seconds())
 	e.askVersion(ctx, client)
 	measured := readyAt
@@ -134,7 +135,7 @@ func (e *experiment) measure(ctx context.Context, c *child, client *load.Client,
 		s.Note = fmt.Sprintf("the first token is not in it: %v", err)
 	}
 	if len(ttfts) > 0 {
-		m.first(firstToken, readyAt+ttfts[0], ByHTTP)
+		m.First(startup.FirstToken, readyAt+ttfts[0], startup.ByHTTP)
 		s.FirstToken = watchdog.Known(ttfts[0].Seconds())
 	}
 	if extra, usual, known := beyondUsual(ttfts); known {

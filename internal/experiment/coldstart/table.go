@@ -7,13 +7,14 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/startup"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
 // headings are those of the phases, in seconds.
-var headings = [numMilestones]string{
-	firstLine: "BOOT", loading: "PREPARE", weights: "WEIGHTS", compiled: "COMPILE", captured: "CAPTURE", engine: "WARM-UP",
-	ready: "SERVE", firstToken: "FIRST TOKEN",
+var headings = [startup.NumMilestones]string{
+	startup.FirstLine: "BOOT", startup.Loading: "PREPARE", startup.Weights: "WEIGHTS", startup.Compiled: "COMPILE", startup.Captured: "CAPTURE", startup.Engine: "WARM-UP",
+	startup.Ready: "SERVE", startup.FirstToken: "FIRST TOKEN",
 }
 
 // Table writes the report for people.
@@ -137,7 +138,7 @@ func (m Money) cells() string {
 	return fmt.Sprintf("%.1f\t%s\t%s\t%s", m.ColdStartSeconds, usd(m.BillUSD), usd(m.ColdStartUSD), span(m.BreakEvenSeconds))
 }
 
-func cells(phases []Phase) string {
+func cells(phases []startup.Phase) string {
 	out := make([]string, len(phases))
 	for i, p := range phases {
 		out[i] = cell(p.Seconds)
