@@ -51,6 +51,8 @@ type Collector struct {
 	Servers   []Served
 	// Rows counts the rows of requests that have come in so far; nil where none are taken in. It must never wait.
 	Rows func() uint64
+	// Child tells of the server that a supervisor runs; nil where there is none. It must never wait.
+	Child func(now time.Time) watchdog.Child
 
 	lastFull time.Time
 	lastLook time.Time
@@ -103,6 +105,9 @@ func (c *Collector) Look(ctx context.Context, ask Ask) watchdog.Snapshot {
 	if c.Rows != nil {
 		rows := c.Rows()
 		s.Rows, c.lastRows = rows-c.lastRows, rows
+	}
+	if c.Child != nil {
+		s.Child = c.Child(time.Now())
 	}
 	for i, served := range c.Servers {
 		s.Servers[i].Port = served.Port

@@ -126,3 +126,18 @@ func TestRowsAreToldOnce(t *testing.T) {
 		}
 	}
 }
+
+// What a supervisor tells is told on, as it stands when the other sources have answered.
+func TestTheSupervisedServerIsTold(t *testing.T) {
+	c := (&stage{}).collector()
+	if s := c.Look(t.Context(), Ask{}); s.Child.Known {
+		t.Errorf("%+v where nobody supervises", s.Child)
+	}
+	before := time.Now()
+	c.Child = func(now time.Time) watchdog.Child {
+		return watchdog.Child{Known: true, RunningFor: now.Sub(before)}
+	}
+	if s := c.Look(t.Context(), Ask{}); !s.Child.Known || s.Child.RunningFor < 0 {
+		t.Errorf("the server is told as %+v", s.Child)
+	}
+}

@@ -40,6 +40,16 @@ func (s *Source) Run(ctx context.Context) {
 	})
 }
 
+// Began is when the server was started that runs, or ran last; zero before the supervisor has told of one.
+func (s *Source) Began() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.server.Starts); n > 0 {
+		return s.server.Starts[n-1].At
+	}
+	return time.Time{}
+}
+
 // Read is the server as it is known at that moment of the wall clock. Its lifetime is by the wall clock, too, and never negative.
 func (s *Source) Read(now time.Time) watchdog.Child {
 	s.mu.Lock()
