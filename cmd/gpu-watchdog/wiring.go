@@ -28,6 +28,7 @@ type watch struct {
 	loop      *loop.Loop
 	web       *web.Server
 	telemetry *telemetry
+	server    *supervised
 	config    loop.Config
 	policy    costmodel.Policy
 	aim       aim
@@ -91,6 +92,10 @@ func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
 		return nil, err
 	}
 	w := &watch{policy: policy, telemetry: rows}
+	if server := underExec(log); server != nil {
+		w.server, looker.Child = server, server.source.Read
+		w.beside = append(w.beside, server.run)
+	}
 	w.aim = takeAim(stopContext{cfg: cfg, env: env, agent: agent, startID: start.ID, decision: w.decision}, log)
 	a := w.aim
 	warnings = append(warnings, a.warnings...)
@@ -146,7 +151,13 @@ func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
 	w.config.Report = func() []string {
 		return slices.Concat(w.web.Warnings(), rows.warnings(), w.orders.Warnings(), told.Warnings())
 	}
-	w.config.Observed, w.config.Published, w.config.Started = w.web.ObserveTick, rows.store.Record, rows.store.ColdStart
+	w.config.Observed, w.config.Published = w.web.ObserveTick, rows.store.Record
+	w.config.Started = func(start costmodel.Start) {
+		rows.store.ColdStart(start)
+		w.server.measured(start, func(d time.Duration) watchdog.Maybe[float64] {
+			return costmodel.Tariff{StorageRunning: cfg.StorageRunning}.Quote(w.loop.Price(), d).ColdStartUSD
+		})
+	}
 	w.loop = loop.New(w.config)
 	w.orders = takeOrders(cfg, w.loop, log)
 	if told != nil {
