@@ -25,7 +25,10 @@ var pods []byte
 
 // closed are the schemas to which Load lets nothing be added: the document leaves them open for RunPod's own future,
 // but a field of ours that it does not name is a mistake of ours.
-var closed = []string{"Pod", "ErrorResponse", "PodRuntime", "PodSsh", "GpuConfig", "PodGlobalNetworking"}
+var closed = []string{"Pod", "ErrorResponse", "PodRuntime", "PodSsh", "PodGlobalNetworking"}
+
+// closedAlone is closed only where nothing is added to it: a pod has it as it is, the request for a pod adds to it.
+const closedAlone = "#/components/schemas/GpuConfig"
 
 // Document is RunPod's document, ready to check with.
 type Document struct {
@@ -68,7 +71,31 @@ func closeSchemas(raw []byte) ([]byte, error) {
 		}
 		schema["unevaluatedProperties"] = false
 	}
+	if closeAlone(doc) == 0 {
+		return nil, fmt.Errorf("%s stands nowhere alone", closedAlone)
+	}
 	return json.Marshal(doc)
+}
+
+// closeAlone closes what consists of closedAlone only, and says how often it did.
+func closeAlone(node any) (times int) {
+	switch n := node.(type) {
+	case []any:
+		for _, one := range n {
+			times += closeAlone(one)
+		}
+	case map[string]any:
+		if parts, _ := n["allOf"].([]any); len(parts) == 1 && n["properties"] == nil {
+			if part, _ := parts[0].(map[string]any); part["$ref"] == closedAlone {
+				n["unevaluatedProperties"] = false
+				times++
+			}
+		}
+		for _, one := range n {
+			times += closeAlone(one)
+		}
+	}
+	return times
 }
 
 // Request checks one request: path, method, bearer, content type and body. The host is not looked at.

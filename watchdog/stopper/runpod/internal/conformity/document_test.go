@@ -99,6 +99,8 @@ func TestAnswerIsHeldToTheDocument(t *testing.T) {
 		"unknown action":          {change: map[string]any{"actions": []string{"reset"}}, wrong: true},
 		"locked as a number":      {change: map[string]any{"locked": 0}, wrong: true},
 		"runtime too rich":        {change: map[string]any{"runtime": map[string]any{"uptimeInSeconds": 1}}, wrong: true},
+		"right GPU":               {change: map[string]any{"gpu": map[string]any{"id": "NVIDIA L40S", "count": 1}}},
+		"GPU too rich":            {change: map[string]any{"gpu": map[string]any{"id": "NVIDIA L40S", "minCudaVersion": "13.0"}}, wrong: true},
 		"no id":                   {change: map[string]any{"id": nil}, wrong: true},
 		"env not text":            {change: map[string]any{"env": map[string]any{"A": 1}}, wrong: true},
 		"own volume disk":         {change: map[string]any{"mounts": map[string]any{"persistent": map[string]any{"size": 20, "path": "/w"}}}},

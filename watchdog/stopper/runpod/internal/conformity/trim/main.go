@@ -1,5 +1,6 @@
-// Command trim cuts RunPod's OpenAPI document down to what the stopper uses: the path of one pod, the path of its
-// actions, and what these refer to. Prose and examples are left out, since nothing is checked against them.
+// Command trim cuts RunPod's OpenAPI document down to what is used here: by the stopper the path of one pod and that of its
+// actions, by deploy/runpod the making of templates and pods; and what these refer to. Prose and examples are left out, since
+// nothing is checked against them.
 //
 //	go run ./watchdog/stopper/runpod/internal/conformity/trim openapi.json > watchdog/stopper/runpod/internal/conformity/testdata/pods.json
 //
@@ -11,11 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 )
 
-var wanted = []string{"/v2/pods/{id}", "/v2/pods/{id}/action"}
+// wanted are the paths, and of each the methods; none means all.
+var wanted = map[string][]string{"/v2/pods/{id}": nil, "/v2/pods/{id}/action": nil, "/v2/pods": {"post"}, "/v2/templates": {"post"}}
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {
@@ -52,10 +56,14 @@ func trim(raw []byte) ([]byte, error) {
 	components, _ := doc["components"].(object)
 	kept := object{"securitySchemes": components["securitySchemes"]}
 	keptPaths := object{}
-	for _, path := range wanted {
-		item, ok := paths[path]
+	for path, methods := range wanted {
+		item, ok := paths[path].(object)
 		if !ok {
 			return nil, fmt.Errorf("no path %s in it", path)
+		}
+		if methods != nil {
+			item = maps.Clone(item)
+			maps.DeleteFunc(item, func(name string, _ any) bool { return !slices.Contains(methods, name) })
 		}
 		keptPaths[path] = item
 		if err := follow(item, components, kept); err != nil {

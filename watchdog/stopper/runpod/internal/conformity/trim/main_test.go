@@ -11,19 +11,21 @@ import (
 const big = `{"openapi":"3.1.0","info":{"title":"T","version":"1","description":"long"},"servers":[{"url":"https://x"}],
 "security":[{"b":[]}],"x-other":1,"tags":[{"name":"Pods"}],
 "paths":{
- "/v2/pods":{"get":{}},
+ "/v2/pods":{"get":{"responses":{"200":{"$ref":"#/components/responses/Other"}}},"post":{}},
+ "/v2/templates":{"get":{},"post":{"requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/New"}}}}}},
  "/v2/pods/{id}":{"get":{"summary":"s","responses":{"200":{"description":"d","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Pod"},"examples":{"p":{}}}}}}}},
  "/v2/pods/{id}/action":{"post":{"responses":{"404":{"$ref":"#/components/responses/NotFound"}}}}},
 "components":{"securitySchemes":{"b":{"type":"http"}},
  "responses":{"NotFound":{"description":"d"},"Other":{"description":"d"}},
  "schemas":{"Pod":{"type":"object","properties":{"description":{"type":"string","description":"d"},"next":{"$ref":"#/components/schemas/Pod"},"status":{"$ref":"#/components/schemas/Status"}}},
-  "Status":{"type":"string","examples":["A"]},"Unused":{"type":"string"}}}}`
+  "Status":{"type":"string","examples":["A"]},"New":{"type":"object"},"Unused":{"type":"string"}}}}`
 
 const small = `{"components":{"responses":{"NotFound":{"description":""}},
-"schemas":{"Pod":{"properties":{"description":{"description":"","type":"string"},"next":{"$ref":"#/components/schemas/Pod"},"status":{"$ref":"#/components/schemas/Status"}},"type":"object"},"Status":{"type":"string"}},
+"schemas":{"New":{"type":"object"},"Pod":{"properties":{"description":{"description":"","type":"string"},"next":{"$ref":"#/components/schemas/Pod"},"status":{"$ref":"#/components/schemas/Status"}},"type":"object"},"Status":{"type":"string"}},
 "securitySchemes":{"b":{"type":"http"}}},"info":{"description":"","title":"T","version":"1"},"openapi":"3.1.0",
-"paths":{"/v2/pods/{id}":{"get":{"responses":{"200":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Pod"}}},"description":""}}}},
-"/v2/pods/{id}/action":{"post":{"responses":{"404":{"$ref":"#/components/responses/NotFound"}}}}},
+"paths":{"/v2/pods":{"post":{}},"/v2/pods/{id}":{"get":{"responses":{"200":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Pod"}}},"description":""}}}},
+"/v2/pods/{id}/action":{"post":{"responses":{"404":{"$ref":"#/components/responses/NotFound"}}}},
+"/v2/templates":{"post":{"requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/New"}}}}}}},
 "security":[{"b":[]}],"servers":[{"url":"https://x"}]}`
 
 // tight takes out the white space of JSON without white space in its strings.
