@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the images of Dockerfile and deploy/runpod/Dockerfile without a Docker engine and without an image registry, and runs them:
+# Builds the images of Dockerfile and of deploy/runpod without a Docker engine and without an image registry, and runs them:
 #
 #	test/e2e/container.sh
 #
@@ -72,10 +72,11 @@ plain() {
 
 builder=$(awk '$1 == "FROM" && /golang/ { print $(NF - 2) }' Dockerfile)
 final=$(awk '$1 == "FROM" && /distroless/ { print $NF }' Dockerfile)
-vllm=$(awk '$1 == "FROM" && /vllm/ { print $NF }' deploy/runpod/Dockerfile)
+vllm=$(awk '$1 == "FROM" { print $NF }' deploy/runpod/Dockerfile)
+pytorch=$(awk '$1 == "FROM" { print $NF }' deploy/runpod/pytorch.Dockerfile)
 
 stage "base images"
-say "$builder" "$final" "$vllm"
+say "$builder" "$final" "$vllm" "$pytorch"
 root builder.tar amd64 apt gcc,libc6-dev,ca-certificates,git --customize-hook="copy-in $(go env GOROOT) /usr/local"
 # The modules and the certificates of the build are the machine's own.
 go mod download
@@ -165,34 +166,96 @@ watched read-only --read-only --read-only-tmpfs=false -v "$work/emptydir:/var/li
 
 [[ -s $work/emptydir/default-vllm-5d8/memory.json ]] || fail "nothing was kept in the volume"
 
+# stand_in NAME SCRIPT PLACE [buildah config options] makes an image of a shell and a script.
+stand_in() {
+	local name=$1 script=$2 place=$3 container
+	shift 3
+	container=$(buildah "${store[@]}" from --arch amd64 scratch)
+	buildah "${store[@]}" add -q "$container" "$work/shell.tar" /
+	buildah "${store[@]}" copy -q --chmod 0755 "$container" "$script" "$place"
+	buildah "${store[@]}" config --arch amd64 --os linux --env PATH=/usr/local/bin:/usr/bin:/bin "$@" "$container"
+	buildah "${store[@]}" commit -q --rm "$container" "$name" >/dev/null
+}
+
+# derived DOCKERFILE TAG builds one of deploy/runpod's images, as its file says and in its place.
+derived() {
+	buildah "${store[@]}" build --pull-never -f "deploy/runpod/$1" -t "localhost/$2" deploy/runpod >"$work/build-$2.log" 2>&1 ||
+		{ tail -n 30 "$work/build-$2.log"; fail "deploy/runpod/$1 was not built"; }
+}
+
+root shell.tar amd64 apt bash,coreutils,grep
+buildah "${store[@]}" tag localhost/gpu-watchdog:amd64 localhost/gpu-watchdog:latest
+readonly keys=(-e RUNPOD_API_KEY=planted-key-of-the-pod -e WATCHDOG_RUNPOD_API_KEY=planted-key-of-ours)
+
 stage "RunPod: vLLM's image with the watchdog in it"
-# A stand-in for vLLM's image: bash, and a command of that name.
+# A stand-in for vLLM's image: a command of that name. It fails at its first start, for which RunPod would start the container again.
 cat >"$work/vllm" <<'SERVER'
 #!/bin/bash
 echo "vllm $*"
+env | sed 's/^/vllm has /'
+[[ -e /tmp/failed ]] || { touch /tmp/failed; echo "vllm fails"; exit 3; }
 trap 'echo "vllm ends"; exit 7' TERM
 while :; do sleep 0.1; done
 SERVER
-chmod +x "$work/vllm"
-root shell.tar amd64 apt bash,coreutils,grep --customize-hook="copy-in $work/vllm /usr/local/bin"
-base "$vllm" amd64 "$work/shell.tar" --env PATH=/usr/local/bin:/usr/bin:/bin --entrypoint '["vllm","serve"]'
-buildah "${store[@]}" build --pull-never --build-arg WATCHDOG=localhost/gpu-watchdog:amd64 -t localhost/vllm-watched deploy/runpod >"$work/build-runpod.log" 2>&1 ||
-	{ tail -n 30 "$work/build-runpod.log"; fail "the RunPod image was not built"; }
+stand_in "$vllm" "$work/vllm" /usr/local/bin/vllm --entrypoint '["vllm","serve"]'
+derived Dockerfile vllm-watched
+[[ $(engine image inspect localhost/vllm-watched --format '{{.Config.Entrypoint}}') == '[gpu-watchdog exec -- vllm serve]' ]] ||
+	fail "the image's entry point is another one"
 containers+=(runpod)
 mkdir -p "$work/volume"
 rm -rf "$work/volume/.gpu-watchdog"
-engine run -d --name runpod "${bounds[@]}" --cap-add kill -v "$work/volume:/workspace" -e RUNPOD_POD_ID=pod1234 -e WATCHDOG_DRY_RUN=true \
-	-e WATCHDOG_CHECK_INTERVAL=500ms localhost/vllm-watched Qwen/Qwen3-8B >/dev/null
+engine run -d --name runpod "${bounds[@]}" -v "$work/volume:/workspace" -e RUNPOD_POD_ID=pod1234 "${keys[@]}" -e WATCHDOG_DRY_RUN=true \
+	-e WATCHDOG_CHECK_INTERVAL=500ms localhost/vllm-watched Qwen/Qwen3-8B --served-model-name "a name" >/dev/null
 decided runpod
-engine stop -t 10 runpod >/dev/null
+engine exec runpod gpu-watchdog status || fail "status does not answer in the pod"
+started() { (($(engine logs runpod 2>/dev/null | grep -c '^vllm serve') == 2)); }
+for ((i = 0; i < 150; i++)); do
+	! started || break
+	sleep 0.1
+done
+started || { engine logs runpod; fail "the server that failed was not started again in its container"; }
+engine stop -t 20 runpod >/dev/null
 engine logs runpod >"$work/log" 2>&1
-grep -E '^(vllm|start.sh)' "$work/log"
-grep -q '^vllm serve Qwen/Qwen3-8B' "$work/log" || fail "the server was not started as the image's command says"
+grep '^vllm' "$work/log"
+grep -q '^vllm serve Qwen/Qwen3-8B --served-model-name a name$' "$work/log" || fail "the server did not get the pod's arguments"
+grep -q '^vllm has RUNPOD_POD_ID=pod1234$' "$work/log" || fail "the server's environment is not shown, or not the pod's"
+! grep -E '^vllm has (WATCHDOG_|RUNPOD_API_KEY)' "$work/log" || fail "the server was given what is the watchdog's"
+! grep planted-key "$work/log" || fail "a key is in the log"
 code=$(engine inspect runpod --format '{{.State.ExitCode}}')
 ((code == 7)) || fail "the container ended with $code, not with the server's 7"
-ls -l "$work/volume/.gpu-watchdog/pod1234"
-grep -q '"msg":"decision"' "$work/volume/.gpu-watchdog/pod1234/watchdog.log" || fail "the log was not copied to the volume"
 [[ -s $work/volume/.gpu-watchdog/pod1234/memory.json ]] || fail "the memory is not on the volume"
+
+stage "RunPod: an image with a start script of its own"
+# A stand-in for RunPod's own images, whose start script looks for /post_start.sh.
+cat >"$work/start.sh" <<'SCRIPT'
+#!/bin/bash
+set -e
+echo "Pod Started"
+if [[ -f /post_start.sh ]]; then bash /post_start.sh; fi
+echo "Pod is ready to use"
+sleep infinity
+SCRIPT
+stand_in "$pytorch" "$work/start.sh" /start.sh --cmd '/start.sh'
+derived pytorch.Dockerfile pytorch-watched
+containers+=(pytorch)
+engine run -d --name pytorch "${bounds[@]}" -v "$work/volume:/workspace" -e RUNPOD_POD_ID=pod5678 "${keys[@]}" -e WATCHDOG_DRY_RUN=true \
+	-e WATCHDOG_CHECK_INTERVAL=500ms localhost/pytorch-watched >/dev/null
+decided pytorch
+engine exec pytorch gpu-watchdog status || fail "status does not answer in the pod"
+[[ $(engine exec pytorch cat /proc/1/cmdline | tr '\0' ' ') == '/bin/bash /start.sh ' ]] || fail "the image's own start script is not its first process"
+engine logs pytorch >"$work/log" 2>&1
+grep -q '^Pod is ready to use' "$work/log" || fail "the image's start script did not go on"
+! grep planted-key "$work/log" || fail "a key is in the log"
+engine stop -t 1 pytorch >/dev/null
+[[ -s $work/volume/.gpu-watchdog/pod5678/memory.json ]] || fail "the memory is not on the volume"
+
+stage "RunPod: a serverless worker is nobody's to stop"
+containers+=(serverless)
+engine run -d --name serverless "${bounds[@]}" -e RUNPOD_POD_ID=worker1 -e RUNPOD_ENDPOINT_ID=endpoint1 "${keys[@]}" \
+	-e WATCHDOG_CHECK_INTERVAL=500ms localhost/pytorch-watched >/dev/null
+decided serverless
+grep -q '"msg":"decision".*"verdict":"hold","reason":"target_refused"' "$work/log" || fail "on a serverless worker the watchdog does not hold: $(cat "$work/log")"
+engine stop -t 1 serverless >/dev/null
 
 stage "arm64"
 image arm64

@@ -20,7 +20,7 @@ func shown(t *testing.T) map[string]string {
 	maps.DeleteFunc(files, func(name, _ string) bool {
 		return !strings.HasPrefix(name, "deploy/") && path.Ext(name) != ".md" && path.Base(name) != "Dockerfile"
 	})
-	for _, name := range []string{"README.md", "Dockerfile", "deploy/kubernetes/sidecar.yaml", "deploy/runpod/start.sh"} {
+	for _, name := range []string{"README.md", "Dockerfile", "deploy/kubernetes/sidecar.yaml", "deploy/runpod/post_start.sh"} {
 		if files[name] == "" {
 			t.Errorf("%s is not there", name)
 		}

@@ -1,244 +1,164 @@
 package house
 
 import (
-	"bytes"
-	"context"
-	"errors"
+	"encoding/json"
+	"math"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
 )
 
-// The two children of start.sh are scripts here. Each writes what it lives through into a file, since start.sh's own output
-// is the subject.
-const (
-	server = `#!/bin/bash
-trap 'echo term >>"$RECORD/server"; exit 7' TERM
-trap 'echo usr1 >>"$RECORD/server"' USR1
-echo "$@" "key=${WATCHDOG_RUNPOD_API_KEY:-none}" "file=${WATCHDOG_RUNPOD_API_KEY_FILE:-none}" >"$RECORD/server"
-[[ $1 != short ]] || exit 3
-while :; do sleep 0.02; done
-`
-	watcher = `#!/bin/bash
-trap 'echo term >>"$RECORD/watchdog"; exit 0' TERM
-echo "$@" "key=${WATCHDOG_RUNPOD_API_KEY:-none}" >>"$RECORD/watchdog"
-echo '{"msg":"watchdog started"}' >&2
-[[ ! -e $RECORD/dies ]] || { code=$(cat "$RECORD/dies"); rm "$RECORD/dies"; exit "$code"; }
-while :; do sleep 0.02; done
-`
-)
-
-// A start is one run of start.sh.
-type start struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	record string
-	mu     sync.Mutex
-	output bytes.Buffer
-}
-
-func (s *start) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.output.Write(p)
-}
-
-func (s *start) said() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.output.String()
-}
-
-func (s *start) recorded(name string) string {
-	text, err := os.ReadFile(filepath.Join(s.record, name))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		s.t.Fatal(err)
-	}
-	return string(text)
-}
-
-// eventually waits until a condition holds, 10 s at most.
-func (s *start) eventually(what string, holds func() bool) {
-	s.t.Helper()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	deadline := time.After(10 * time.Second)
-	for !holds() {
-		select {
-		case <-look.C:
-		case <-deadline:
-			s.t.Fatalf("%s: not within 10 s; start.sh wrote:\n%s\nserver:\n%s\nwatchdog:\n%s", what, s.said(), s.recorded("server"), s.recorded("watchdog"))
-		}
-	}
-}
-
-func (s *start) signal(signal syscall.Signal) {
-	s.t.Helper()
-	if err := s.cmd.Process.Signal(signal); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// ended is the exit code.
-func (s *start) ended() int {
-	s.t.Helper()
-	var exit *exec.ExitError
-	if err := s.cmd.Wait(); err != nil && !errors.As(err, &exit) {
-		s.t.Fatal(err)
-	}
-	return s.cmd.ProcessState.ExitCode()
-}
-
-// begin starts start.sh with its arguments. dies is the exit code of the first watchdog; "" lets it live.
-func begin(t *testing.T, dies string, environ []string, arguments ...string) *start {
+// instructions are the lines of a Dockerfile that do something.
+func instructions(t *testing.T, name string) []string {
 	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("start.sh is for the images of Linux")
-	}
-	s := &start{t: t, record: t.TempDir()}
-	bin := t.TempDir()
-	for name, text := range map[string]string{"vllm": server, "gpu-watchdog": watcher} {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if dies != "" {
-		if err := os.WriteFile(filepath.Join(s.record, "dies"), []byte(dies), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	script, err := filepath.Abs(root + "/deploy/runpod/start.sh")
+	text, err := os.ReadFile(root + "/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	t.Cleanup(cancel)
-	s.cmd = exec.CommandContext(ctx, script, arguments...)
-	s.cmd.Env = append([]string{"PATH=" + bin + ":" + os.Getenv("PATH"), "RECORD=" + s.record, "TMPDIR=" + t.TempDir()}, environ...)
-	s.cmd.Stdout, s.cmd.Stderr = s, s
-	// Whatever is left holds the output open; this is how long it may.
-	s.cmd.WaitDelay = 5 * time.Second
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func (s *start) running() {
-	s.t.Helper()
-	s.eventually("server and watchdog run", func() bool {
-		return s.recorded("server") != "" && strings.Contains(s.said(), "watchdog started")
+	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool {
+		return line == "" || strings.HasPrefix(line, "#")
 	})
 }
 
-func TestStartPassesSignalsAndTheServersCodeOn(t *testing.T) {
-	t.Parallel()
-	s := begin(t, "", []string{"WATCHDOG_RUNPOD_API_KEY=k1", "WATCHDOG_RUNPOD_API_KEY_FILE=/run/k"}, "vllm", "serve", "a model")
-	s.running()
-	s.signal(syscall.SIGUSR1)
-	s.eventually("the server gets SIGUSR1", func() bool { return strings.Contains(s.recorded("server"), "usr1") })
-	s.signal(syscall.SIGTERM)
-	if code := s.ended(); code != 7 {
-		t.Errorf("it ended with %d, not with the server's 7", code)
-	}
-	if got, want := s.recorded("server"), "serve a model key=none file=none\nusr1\nterm\n"; got != want {
-		t.Errorf("the server lived through %q, not %q", got, want)
-	}
-	if got, want := s.recorded("watchdog"), "run key=k1\nterm\n"; got != want {
-		t.Errorf("the watchdog lived through %q, not %q", got, want)
-	}
-}
+var pinned = regexp.MustCompile(`^FROM docker\.io/[a-z/-]+:[a-z]*[0-9][a-z0-9.-]*$`)
 
-func TestStartEndsWithTheServer(t *testing.T) {
-	t.Parallel()
-	s := begin(t, "", nil, "vllm", "short")
-	if code := s.ended(); code != 3 {
-		t.Errorf("it ended with %d, not with the server's 3", code)
+// A derived image is a base that is pinned, the program from where the project's own image has it, and what starts it.
+func TestDerivedImages(t *testing.T) {
+	program := regexp.MustCompile(`^COPY --from=build /out/gpu-watchdog (\S+)$`)
+	at := ""
+	for _, line := range instructions(t, "Dockerfile") {
+		if found := program.FindStringSubmatch(line); found != nil {
+			at = found[1]
+		}
 	}
-}
-
-// A missing symbol of NVML ends a process with 127.
-func TestStartKeepsTheServerWhenTheWatchdogDies(t *testing.T) {
-	t.Parallel()
-	s := begin(t, "127", nil, "vllm", "serve")
-	s.eventually("the watchdog is started again", func() bool { return strings.Count(s.recorded("watchdog"), "run") == 2 })
-	if !strings.Contains(s.said(), "gpu-watchdog ended with 127 and is started again in 1 s") {
-		t.Errorf("it does not say that the watchdog died:\n%s", s.said())
+	if at == "" {
+		t.Fatal("Dockerfile does not say where the program is")
 	}
-	s.signal(syscall.SIGTERM)
-	if code := s.ended(); code != 7 {
-		t.Errorf("it ended with %d, not with the server's 7", code)
-	}
-}
-
-func TestStartServesUnwatchedWhenSettingsAreWrong(t *testing.T) {
-	t.Parallel()
-	s := begin(t, "2", nil, "vllm", "serve")
-	s.eventually("it says so", func() bool { return strings.Contains(s.said(), "NOBODY WATCHES THIS POD") })
-	s.eventually("the server runs", func() bool { return s.recorded("server") != "" })
-	s.signal(syscall.SIGTERM)
-	if code := s.ended(); code != 7 {
-		t.Errorf("it ended with %d, not with the server's 7", code)
-	}
-	if strings.Count(s.recorded("watchdog"), "run") != 1 {
-		t.Error("the refused settings were tried again at once")
-	}
-}
-
-func TestStartCopiesTheLogToTheVolume(t *testing.T) {
-	t.Parallel()
-	volume := t.TempDir()
-	log := filepath.Join(volume, "pod1", "watchdog.log")
-	if err := os.MkdirAll(filepath.Dir(log), 0o755); err != nil {
+	readme, err := os.ReadFile(root + "/deploy/runpod/README.md")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(log, bytes.Repeat([]byte("old\n"), 3<<20), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	s := begin(t, "", []string{"WATCHDOG_DIR=" + volume, "RUNPOD_POD_ID=pod1"}, "vllm", "serve")
-	s.running()
-	s.eventually("the log is on the volume", func() bool {
-		text, err := os.ReadFile(log)
-		return err == nil && string(text) == "{\"msg\":\"watchdog started\"}\n"
-	})
-	if info, err := os.Stat(log + ".1"); err != nil || info.Size() != 12<<20 {
-		t.Errorf("the long log of before was not put aside: %v", err)
-	}
-	s.signal(syscall.SIGTERM)
-	s.ended()
-}
-
-// A named pipe that nobody reads hangs whoever opens it, as a network volume does that is gone.
-func TestStartDoesNotHangWithTheVolume(t *testing.T) {
-	t.Parallel()
-	volume := t.TempDir()
-	if err := os.Mkdir(filepath.Join(volume, "pod1"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mkfifo(filepath.Join(volume, "pod1", "watchdog.log"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	s := begin(t, "", []string{"WATCHDOG_DIR=" + volume, "RUNPOD_POD_ID=pod1"}, "vllm", "serve")
-	s.running()
-	s.signal(syscall.SIGTERM)
-	if code := s.ended(); code != 7 {
-		t.Errorf("it ended with %d, not with the server's 7", code)
-	}
-	if !strings.HasSuffix(s.recorded("watchdog"), "term\n") {
-		t.Error("the watchdog was not ended")
+	for name, starts := range map[string][]string{
+		"deploy/runpod/Dockerfile":         {`ENTRYPOINT ["gpu-watchdog", "exec", "--", "vllm", "serve"]`},
+		"deploy/runpod/pytorch.Dockerfile": {"COPY post_start.sh /post_start.sh", "ENV WATCHDOG_VLLM_URLS=none"},
+	} {
+		lines := instructions(t, name)
+		if !pinned.MatchString(lines[0]) {
+			t.Errorf("%s is built on something that is not pinned: %s", name, lines[0])
+		}
+		if want := append([]string{"COPY --from=gpu-watchdog:latest " + at + " /usr/local/bin/"}, starts...); !slices.Equal(lines[1:], want) {
+			t.Errorf("%s has %q, not %q", name, lines[1:], want)
+		}
+		if shown := "```dockerfile\n" + strings.Join(lines, "\n") + "\n```"; !strings.Contains(string(readme), shown) {
+			t.Errorf("README.md does not show what %s is:\n%s", name, shown)
+		}
 	}
 }
 
-func TestStartWantsAServer(t *testing.T) {
-	t.Parallel()
-	s := begin(t, "", nil)
-	if code := s.ended(); code != 2 || !strings.Contains(s.said(), "which server?") {
-		t.Errorf("it ended with %d and wrote %q", code, s.said())
+// sent is what a body for RunPod's API says that concerns us.
+type sent struct {
+	Args   string
+	Disk   float64
+	Env    map[string]string
+	Mounts struct {
+		Persistent struct {
+			Size float64
+			Path string
+		}
+		Network []struct{ Path string }
+	}
+	Public bool
+}
+
+func body(t *testing.T, name string) (b sent) {
+	t.Helper()
+	text, err := os.ReadFile(root + "/deploy/runpod/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// RunPod's list prices in USD for a gigabyte and month, and the hours of a month.
+const (
+	diskRunning, volumeRunning, volumeStopped, network = 0.10, 0.10, 0.20, 0.07
+	month                                              = 730
+)
+
+// What the disks cost is what the sizes say, and a volume at /workspace is what everything that must outlive a stop lies on.
+func TestRunPodTemplateSaysWhatItsDisksCost(t *testing.T) {
+	template, pod := body(t, "template.json"), body(t, "pod.json")
+	const volumeOfThePod = 50.0 // gigabytes of the network volume that README.md makes
+	for _, c := range []struct {
+		name             string
+		env              map[string]string
+		running, stopped float64
+		where            string
+		persistent       map[string]string
+	}{
+		{
+			"template.json", template.Env,
+			(template.Disk*diskRunning + template.Mounts.Persistent.Size*volumeRunning) / month,
+			template.Mounts.Persistent.Size * volumeStopped / month, template.Mounts.Persistent.Path, template.Env,
+		},
+		{
+			"pod.json", pod.Env,
+			(template.Disk*diskRunning + volumeOfThePod*network) / month, volumeOfThePod * network / month, pod.Mounts.Network[0].Path, template.Env,
+		},
+	} {
+		for variable, want := range map[string]float64{"WATCHDOG_STORAGE_RUNNING": c.running, "WATCHDOG_STORAGE_STOPPED": c.stopped} {
+			got, err := strconv.ParseFloat(c.env[variable], 64)
+			if err != nil || math.Abs(got-want) > 0.00005 {
+				t.Errorf("%s: %s is %q; the disks cost %.4f", c.name, variable, c.env[variable], want)
+			}
+		}
+		if c.where != "/workspace" {
+			t.Errorf("%s mounts its volume at %q, where neither memory nor model is looked for", c.name, c.where)
+		}
+		for _, variable := range []string{"HF_HOME", "VLLM_CACHE_ROOT"} {
+			if !strings.HasPrefix(c.persistent[variable], c.where+"/") {
+				t.Errorf("%s: %s is %q, which a stop erases", c.name, variable, c.persistent[variable])
+			}
+		}
+	}
+	if template.Public || template.Env["WATCHDOG_DRY_RUN"] != "true" || !strings.Contains(template.Args, "--enable-server-load-tracking") {
+		t.Errorf("the template should be private, begin dry, and let vLLM tell of its first request: %+v", template)
+	}
+}
+
+// The program takes the settings that the bodies set, both of them together as RunPod merges them.
+func TestRunPodTemplateIsAccepted(t *testing.T) {
+	template, pod := body(t, "template.json"), body(t, "pod.json")
+	run := func(environ ...string) (string, error) {
+		cmd := exec.Command(binary(t), "env")
+		cmd.Env = append([]string{"RUNPOD_POD_ID=pod1", "RUNPOD_API_KEY=k1k1k1k1"}, environ...)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	var environ []string
+	merged := map[string]string{}
+	for _, env := range []map[string]string{template.Env, pod.Env} {
+		for name, value := range env {
+			merged[name] = value
+		}
+	}
+	for name, value := range merged {
+		environ = append(environ, name+"="+value)
+	}
+	out, err := run(environ...)
+	if err != nil || !regexp.MustCompile(`WATCHDOG_NAME\s.*\bvllm\b`).MatchString(out) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	// A secret that RunPod has not filled in is a mistake that is named, and not a key that is refused later.
+	out, err = run("WATCHDOG_RUNPOD_API_KEY={{ RUNPOD_SECRET_gpu_watchdog }}")
+	if err == nil || !strings.Contains(out, "WATCHDOG_RUNPOD_API_KEY") || strings.Contains(out, "RUNPOD_SECRET") {
+		t.Errorf("a secret that was not filled in: %v\n%s", err, out)
 	}
 }
