@@ -2,6 +2,7 @@ package house
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -95,22 +96,21 @@ const (
 // What the disks cost is what the sizes say, and a volume at /workspace is what everything that must outlive a stop lies on.
 func TestRunPodTemplateSaysWhatItsDisksCost(t *testing.T) {
 	template, pod := body(t, "template.json"), body(t, "pod.json")
-	const volumeOfThePod = 50.0 // gigabytes of the network volume that README.md makes
+	const volumeOfThePod = 50.0 // gigabytes of the network volume that README.md reckons with
 	for _, c := range []struct {
 		name             string
 		env              map[string]string
 		running, stopped float64
 		where            string
-		persistent       map[string]string
 	}{
 		{
 			"template.json", template.Env,
 			(template.Disk*diskRunning + template.Mounts.Persistent.Size*volumeRunning) / month,
-			template.Mounts.Persistent.Size * volumeStopped / month, template.Mounts.Persistent.Path, template.Env,
+			template.Mounts.Persistent.Size * volumeStopped / month, template.Mounts.Persistent.Path,
 		},
 		{
 			"pod.json", pod.Env,
-			(template.Disk*diskRunning + volumeOfThePod*network) / month, volumeOfThePod * network / month, pod.Mounts.Network[0].Path, template.Env,
+			(template.Disk*diskRunning + volumeOfThePod*network) / month, volumeOfThePod * network / month, pod.Mounts.Network[0].Path,
 		},
 	} {
 		for variable, want := range map[string]float64{"WATCHDOG_STORAGE_RUNNING": c.running, "WATCHDOG_STORAGE_STOPPED": c.stopped} {
@@ -123,8 +123,8 @@ func TestRunPodTemplateSaysWhatItsDisksCost(t *testing.T) {
 			t.Errorf("%s mounts its volume at %q, where neither memory nor model is looked for", c.name, c.where)
 		}
 		for _, variable := range []string{"HF_HOME", "VLLM_CACHE_ROOT"} {
-			if !strings.HasPrefix(c.persistent[variable], c.where+"/") {
-				t.Errorf("%s: %s is %q, which a stop erases", c.name, variable, c.persistent[variable])
+			if !strings.HasPrefix(template.Env[variable], c.where+"/") {
+				t.Errorf("%s: %s is %q, which a stop erases", c.name, variable, template.Env[variable])
 			}
 		}
 	}
@@ -143,12 +143,8 @@ func TestRunPodTemplateIsAccepted(t *testing.T) {
 		return string(out), err
 	}
 	var environ []string
-	merged := map[string]string{}
-	for _, env := range []map[string]string{template.Env, pod.Env} {
-		for name, value := range env {
-			merged[name] = value
-		}
-	}
+	merged := maps.Clone(template.Env)
+	maps.Copy(merged, pod.Env)
 	for name, value := range merged {
 		environ = append(environ, name+"="+value)
 	}
