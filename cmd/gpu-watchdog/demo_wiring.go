@@ -22,7 +22,7 @@ func (d *demo) wire(pod *fakepod.Pod, gpu *fakepod.GPU, log *zap.Logger) (*watch
 	cfg := d.scale.config(d.config)
 	cfg.Name, cfg.Dir = fakepod.PodID, d.volume()
 	cfg.VLLMURLs, cfg.IngestListen = config.ServerURLs{pod.Server.URL()}, ""
-	cfg.Stop = config.StopTargets{config.StopRunpod}
+	cfg.Stop, cfg.TerminalGuard = config.StopTargets{config.StopRunpod}, 0 // this machine's terminals are none of the pod's
 	cfg.RunpodAPIKey = secret.New(fakepod.APIKey)
 	cfg.RunpodAPIURL, cfg.RunpodGraphQLURL = config.APIURL(pod.RunPod.URL()), config.APIURL(pod.RunPod.GraphQLURL())
 	cfg.GPUs = config.Selection{None: true}
