@@ -27,10 +27,10 @@ const shortestSecret = 8
 
 // secretsOf are the values that must not be repeated in what the server wrote: those of variables whose name says so, and of
 // options on the command line.
-func secretsOf(environ, argv []string) (out []string) {
+func secretsOf(environ, argv []string) (out [][]byte) {
 	add := func(v string) {
 		if len(v) >= shortestSecret {
-			out = append(out, wellFormed(v)) // as the lines are that it is looked for in
+			out = append(out, []byte(wellFormed(v))) // as the lines are that it is looked for in
 		}
 	}
 	for _, e := range environ {

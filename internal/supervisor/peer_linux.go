@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"encoding/json"
 	"sync"
 	"syscall"
@@ -15,6 +16,7 @@ type peer struct {
 	mu           sync.Mutex
 	opened       bool
 	ours, theirs int
+	text         bytes.Buffer // used again and again
 }
 
 // open makes a pair of sockets and returns the end that the watchdog inherits.
@@ -49,11 +51,14 @@ func (p *peer) close() {
 
 // send says that the message is on its way, or that nobody is there to be told.
 func (p *peer) send(m link.Message) bool {
-	text, err := json.Marshal(m)
-	if err != nil || len(text) > link.MostBytes {
-		return true // another attempt would end alike
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.opened || unix.Sendto(p.ours, text, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil) == nil
+	if !p.opened {
+		return true
+	}
+	p.text.Reset()
+	if err := json.NewEncoder(&p.text).Encode(m); err != nil || p.text.Len() > link.MostBytes {
+		return true // another attempt would end alike
+	}
+	return unix.Sendto(p.ours, p.text.Bytes(), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil) == nil
 }

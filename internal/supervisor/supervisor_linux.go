@@ -194,7 +194,7 @@ func (s *supervisor) startServer() int {
 		if !s.Restart {
 			return status
 		}
-		s.tail.keep("gpu-watchdog: " + s.Server[0] + " cannot be started: " + err.Error())
+		s.tail.keep([]byte("gpu-watchdog: " + s.Server[0] + " cannot be started: " + err.Error()))
 		s.failures++
 		s.started(link.Start{At: now, EndedAt: now, Status: status})
 		s.fell(now, now, status)
@@ -371,8 +371,8 @@ func (s *supervisor) tell() {
 }
 
 // tellLine tells it a line of the server's start. Other goroutines than run's call it.
-func (s *supervisor) tellLine(text string) {
+func (s *supervisor) tellLine(text []byte) {
 	if s.streams.age() < toldFor {
-		s.told.send(link.Message{Line: &link.Line{At: time.Now(), Text: text}})
+		s.told.send(link.Message{Line: &link.Line{At: time.Now(), Text: string(text)}})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 const (
@@ -16,12 +17,14 @@ const (
 
 // tail keeps the last lines of a program. Its two streams write to it, each with its own unfinished line.
 type tail struct {
-	secrets []string
-	// each gets every line as it ends. It must not wait.
-	each func(text string)
+	secrets [][]byte
+	// each gets every line as it ends. It must not wait, nor keep it.
+	each func(text []byte)
 
-	mu    sync.Mutex
-	lines []string
+	mu sync.Mutex
+	// lines is a ring, and written how many have been put in.
+	lines   [tailLines][]byte
+	written int
 }
 
 // unfinished is the line of one stream that has not ended yet.
@@ -47,12 +50,24 @@ func (t *tail) take(u *unfinished, p []byte) {
 
 // end keeps a line.
 func (t *tail) end(u *unfinished) {
-	text := wellFormed(strings.TrimRight(string(u.text), " "))
-	u.text = u.text[:0]
-	for _, s := range t.secrets {
-		text = strings.ReplaceAll(text, s, "[secret]")
+	text := bytes.TrimRight(u.text, " ")
+	u.text = u.text[:0] // text is read before more is added
+	// A server may write a line for each request of its life: nothing is allocated for a plain one.
+	if !utf8.Valid(text) {
+		text = []byte(wellFormed(string(text)))
 	}
-	if text = strings.ToValidUTF8(text[:min(len(text), tailBytes)], ""); text == "" { // the last letter may be cut
+	for _, s := range t.secrets {
+		if bytes.Contains(text, s) {
+			text = bytes.ReplaceAll(text, s, []byte("[secret]"))
+		}
+	}
+	if len(text) > tailBytes {
+		text = text[:tailBytes]
+		for len(text) > 0 && !utf8.Valid(text[max(0, len(text)-utf8.UTFMax):]) { // the last letter may be cut
+			text = text[:len(text)-1]
+		}
+	}
+	if len(text) == 0 {
 		return
 	}
 	t.keep(text)
@@ -62,21 +77,23 @@ func (t *tail) end(u *unfinished) {
 }
 
 // keep adds a line.
-func (t *tail) keep(text string) {
+func (t *tail) keep(text []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.lines) == tailLines {
-		copy(t.lines, t.lines[1:])
-		t.lines = t.lines[:tailLines-1]
-	}
-	t.lines = append(t.lines, text)
+	line := &t.lines[t.written%tailLines]
+	*line = append((*line)[:0], text...)
+	t.written++
 }
 
 // last are the lines, oldest first.
 func (t *tail) last() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return append([]string{}, t.lines...)
+	out := make([]string, 0, tailLines)
+	for i := max(0, t.written-tailLines); i < t.written; i++ {
+		out = append(out, string(t.lines[i%tailLines]))
+	}
+	return out
 }
 
 // wellFormed puts a mark for what is no text. It stands where that stood: to leave it out would join what was apart, a secret
