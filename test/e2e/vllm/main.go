@@ -62,7 +62,7 @@ func perform(ctx context.Context, c config, wanted []stage.Act[*play]) *stage.Re
 	r := stage.NewReport(os.Stdout)
 	p := &play{config: c, report: r}
 	var err error
-	if p.pod, err = newPod(); err != nil {
+	if p.pod, err = stage.NewPod(); err != nil {
 		fmt.Printf("no control group for the pod (%v): the CPU of the whole machine counts as the pod's\n", err)
 	}
 	fmt.Printf("watchdog: a look each %s, limit %s, warning %s before, BROKEN_LIMIT %s\n", interval, limit, warnBefore, brokenLimit)

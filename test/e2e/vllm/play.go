@@ -40,7 +40,7 @@ var acts = []stage.Act[*play]{
 type play struct {
 	config config
 	report *stage.Report
-	pod    pod
+	pod    stage.Pod
 	// server is nil until the first act that needs it; ready is when it was.
 	server  *stage.Server
 	ready   time.Time
@@ -103,7 +103,7 @@ func (p *play) serve(ctx context.Context) error {
 	if err := os.RemoveAll(kernels); err != nil {
 		return err
 	}
-	c := stage.ServerConfig{Venv: p.config.venv, Model: p.config.model, Work: p.config.work, Port: p.config.port, Wrap: p.pod.of}
+	c := stage.ServerConfig{Venv: p.config.venv, Model: p.config.model, Work: p.config.work, Port: p.config.port, Wrap: p.pod.Of}
 	if p.config.tracking {
 		c.Args = []string{"--enable-server-load-tracking"}
 	}
@@ -150,6 +150,6 @@ func (p *play) close() error {
 			err = stopping
 		}
 	}
-	p.pod.remove()
+	p.pod.Remove()
 	return err
 }

@@ -65,7 +65,7 @@ type watched struct {
 }
 
 // start starts the watchdog as on a RunPod pod: disk is the container's own folder, volume the one that outlives it.
-func startWatchdog(c config, p pod, name, volume string, provider runpodtest.Options) (*watched, error) {
+func startWatchdog(c config, p stage.Pod, name, volume string, provider runpodtest.Options) (*watched, error) {
 	disk := filepath.Join(c.work, "disk-"+name)
 	if err := os.RemoveAll(disk); err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func startWatchdog(c config, p pod, name, volume string, provider runpodtest.Opt
 	}
 	provider.PodID, provider.APIKey, provider.CostUSDPerHour = podID, apiKey, 1.5
 	w := &watched{name: name, provider: runpodtest.New(provider), done: make(chan struct{}), url: make(chan string, 1)}
-	argv := p.inside(c.watchdog, "run")
+	argv := p.Inside(c.watchdog, "run")
 	w.cmd = exec.Command(argv[0], argv[1:]...)
 	w.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + disk,

@@ -1,4 +1,4 @@
-package main
+package stage
 
 import (
 	"fmt"
@@ -8,15 +8,15 @@ import (
 	"strconv"
 )
 
-// pod is a control group for server and watchdog together, as a container has one. Its zero value is none: the CPU of the
+// Pod is a control group for a server and what runs beside it, as a container has one. Its zero value is none: the CPU of the
 // whole machine is then taken for the pod's.
-type pod struct {
+type Pod struct {
 	// mount is where CPU time is accounted, group the pod's place below it.
 	mount, group string
 }
 
-// newPod makes the group where this machine lets us, and says why it does not.
-func newPod() (pod, error) {
+// NewPod makes the group where this machine lets us, and says why it does not.
+func NewPod() (Pod, error) {
 	for _, account := range []struct{ mount, file string }{
 		{"/sys/fs/cgroup", "cpu.stat"},
 		{"/sys/fs/cgroup/cpuacct", "cpuacct.usage"},
@@ -25,36 +25,36 @@ func newPod() (pod, error) {
 		if _, err := os.Stat(filepath.Join(account.mount, account.file)); err != nil {
 			continue
 		}
-		p := pod{account.mount, filepath.Join(account.mount, "gpu-watchdog-e2e-"+strconv.Itoa(os.Getpid()))}
+		p := Pod{account.mount, filepath.Join(account.mount, "gpu-watchdog-e2e-"+strconv.Itoa(os.Getpid()))}
 		if err := os.Mkdir(p.group, 0o755); err != nil {
-			return pod{}, err
+			return Pod{}, err
 		}
 		return p, p.try()
 	}
-	return pod{}, fmt.Errorf("no control group with CPU accounting below /sys/fs/cgroup")
+	return Pod{}, fmt.Errorf("no control group with CPU accounting below /sys/fs/cgroup")
 }
 
 // try sees whether a process can be started inside.
-func (p *pod) try() error {
-	argv := p.inside("true")
+func (p *Pod) try() error {
+	argv := p.Inside("true")
 	if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
-		p.remove()
-		*p = pod{}
+		p.Remove()
+		*p = Pod{}
 		return fmt.Errorf("start a process in a control group: %w: %s", err, out)
 	}
 	return nil
 }
 
-// of is the command that runs argv in the pod's control group.
-func (p pod) of(argv ...string) []string {
+// Of is the command that runs argv in the pod's control group.
+func (p Pod) Of(argv ...string) []string {
 	if p.group == "" {
 		return argv
 	}
 	return append([]string{"sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, p.group}, argv...)
 }
 
-// inside is the command that runs argv in the pod's control group and lets it see nothing but that, as in a container.
-func (p pod) inside(argv ...string) []string {
+// Inside is the command that runs argv in the pod's control group and lets it see nothing but that, as in a container.
+func (p Pod) Inside(argv ...string) []string {
 	if p.group == "" {
 		return argv
 	}
@@ -62,7 +62,8 @@ func (p pod) inside(argv ...string) []string {
 		`echo $$ >"$0/cgroup.procs" && mount --bind "$0" "$1" && shift && exec "$@"`, p.group, p.mount}, argv...)
 }
 
-func (p pod) remove() {
+// Remove gives the group back.
+func (p Pod) Remove() {
 	if p.group != "" {
 		_ = os.Remove(p.group) // it stays where a process of it does
 	}
