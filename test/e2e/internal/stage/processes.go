@@ -10,8 +10,21 @@ import (
 	"syscall"
 )
 
-// descendants lists a process and all that it has started, directly or not.
-func descendants(root int) []int {
+// Descendants lists a process and all that it has started, directly or not.
+func Descendants(root int) []int {
+	children := family()
+	out := []int{root}
+	for i := 0; i < len(out); i++ {
+		out = append(out, children[out[i]]...)
+	}
+	return out
+}
+
+// Children lists what a process has started itself.
+func Children(of int) []int { return family()[of] }
+
+// family are the processes of this machine by the one that has started them.
+func family() map[int][]int {
 	children := map[int][]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is a good one
 	for _, file := range stats {
@@ -27,16 +40,12 @@ func descendants(root int) []int {
 			children[parent] = append(children[parent], pid)
 		}
 	}
-	out := []int{root}
-	for i := 0; i < len(out); i++ {
-		out = append(out, children[out[i]]...)
-	}
-	return out
+	return children
 }
 
-// processNamed finds the descendant of root whose command line holds name.
-func processNamed(root int, name string) (int, error) {
-	for _, pid := range descendants(root) {
+// ProcessNamed finds the descendant of root whose command line holds name.
+func ProcessNamed(root int, name string) (int, error) {
+	for _, pid := range Descendants(root) {
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if err == nil && bytes.Contains(line, []byte(name)) {
 			return pid, nil

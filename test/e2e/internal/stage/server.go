@@ -60,13 +60,18 @@ func Environment(venv, kernels string) []string {
 		"HF_HUB_OFFLINE=1", "TRANSFORMERS_OFFLINE=1", "VLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1")
 }
 
+// Command starts vLLM with the limits of a laptop.
+func Command(venv, model, port string) []string {
+	return []string{filepath.Join(venv, "bin", "vllm"), "serve", model, "--served-model-name", ModelName,
+		"--host", "127.0.0.1", "--port", port, "--max-model-len", "4096", "--max-num-seqs", "4", "--enforce-eager"}
+}
+
 // Kernels is the folder of compiled kernels below a working folder.
 func Kernels(work string) string { return filepath.Join(work, "kernels") }
 
 // StartServer starts vLLM on the CPU with the limits of a laptop, in a process group of its own. It is not ready yet.
 func StartServer(c ServerConfig) (*Server, error) {
-	argv := append([]string{filepath.Join(c.Venv, "bin", "vllm"), "serve", c.Model, "--served-model-name", ModelName,
-		"--host", "127.0.0.1", "--port", strconv.Itoa(c.Port), "--max-model-len", "4096", "--max-num-seqs", "4", "--enforce-eager"}, c.Args...)
+	argv := append(Command(c.Venv, c.Model, strconv.Itoa(c.Port)), c.Args...)
 	if c.Wrap != nil {
 		argv = c.Wrap(argv...)
 	}
@@ -180,11 +185,11 @@ func Tail(file string) string {
 }
 
 // Engine is the process that computes.
-func (s *Server) Engine() (int, error) { return processNamed(s.cmd.Process.Pid, "EngineCore") }
+func (s *Server) Engine() (int, error) { return ProcessNamed(s.cmd.Process.Pid, "EngineCore") }
 
 // Stop ends the server and all its processes, and waits for it.
 func (s *Server) Stop() error {
-	all := descendants(s.cmd.Process.Pid)
+	all := Descendants(s.cmd.Process.Pid)
 	signalAll(all, syscall.SIGCONT)
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // an error is that it has ended
 	left := func() (pids []int) {
