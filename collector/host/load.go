@@ -34,13 +34,21 @@ type Host struct {
 	elsewhere bool
 	ownUsed   watchdog.Maybe[time.Duration]
 	ownCores  watchdog.Maybe[float64]
+	// window is the time since the last read that was measured, and last what that said.
+	window time.Duration
+	last   watchdog.Host
 }
+
+// leastWindow is the shortest that says something of the pod. A final look follows a tick within a millisecond or two, of which our
+// own look is the most: a core or more, and a page's bytes as a stream of megabytes.
+const leastWindow = 50 * time.Millisecond
 
 // NewHost prepares a reader; nothing is read before the first Read.
 func NewHost(cfg HostConfig) *Host { return &Host{root: cfg.Root} }
 
 // Read compares with the previous Read, elapsed ago by the monotonic clock. Values are unknown where there is nothing
-// to compare with: at the first read, after a failed one, where elapsed is not positive, or where a counter fell.
+// to compare with: at the first read, after a failed one, where elapsed is not positive, or where a counter fell. Within
+// leastWindow of the last read they are that one's, and the next goes on from there.
 //
 // Absent: the cgroup's CPU time cannot be had here. The network's intake may be known all the same.
 func (h *Host) Read(ctx context.Context, elapsed time.Duration) watchdog.Host {
@@ -50,8 +58,13 @@ func (h *Host) Read(ctx context.Context, elapsed time.Duration) watchdog.Host {
 		// These files answer at once or not at all, so asking late is the only thing to refuse.
 		h.used, h.received = watchdog.Maybe[time.Duration]{}, nil
 		h.ownUsed, h.ownCores = watchdog.Maybe[time.Duration]{}, watchdog.Maybe[float64]{}
+		h.window, h.last = 0, watchdog.Host{}
 		return watchdog.Host{State: watchdog.SourceFailed, Reason: fmt.Sprintf("read the pod's load: %v", err)}
 	}
+	if h.window += elapsed; elapsed > 0 && h.window < leastWindow && h.last.State == watchdog.SourceOK {
+		return h.last
+	}
+	elapsed, h.window = h.window, 0
 	out := watchdog.Host{State: watchdog.SourceOK}
 	if err := h.cpu(&out, elapsed); err != nil {
 		out.State, out.Reason = watchdog.SourceAbsent, fmt.Sprintf("read the pod's CPU time: %v", err)
@@ -62,6 +75,7 @@ func (h *Host) Read(ctx context.Context, elapsed time.Duration) watchdog.Host {
 	}
 	h.network(&out, elapsed)
 	h.own(elapsed)
+	h.last = out
 	return out
 }
 

@@ -237,3 +237,30 @@ func BenchmarkHostRead(b *testing.B) {
 		}
 	}
 }
+
+// A final look follows a tick at once. What it costs ourselves is no work of the pod's.
+func TestAnInstantSaysNothingOfThePod(t *testing.T) {
+	root := t.TempDir()
+	files := func(usec, received string) map[string]string {
+		return map[string]string{
+			"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.stat": "usage_usec " + usec + "\n",
+			"proc/self/net/dev": strings.Replace(netDev, "eth0:1000", "eth0:"+received, 1),
+		}
+	}
+	write(t, root, files("1000000", "1000"))
+	h := NewHost(HostConfig{Root: root})
+	h.Read(t.Context(), 0)
+	write(t, root, files("1100000", "2000"))
+	tick := h.Read(t.Context(), time.Second)
+	if !tick.CPUCores.Known || tick.CPUCores.Value > 0.11 {
+		t.Fatalf("the tick says %+v", tick)
+	}
+	write(t, root, files("1102000", "9000"))
+	if now := h.Read(t.Context(), 2*time.Millisecond); now != tick {
+		t.Errorf("2 ms later the pod is said to be %+v, not as at the tick, %+v", now, tick)
+	}
+	write(t, root, files("1600000", "9000"))
+	if later := h.Read(t.Context(), 998*time.Millisecond); later.CPUCores.Value < 0.49 || later.CPUCores.Value > 0.51 || later.ReceivedBytesPerSecond.Or(0) != 7000 {
+		t.Errorf("a second after the tick: %+v", later)
+	}
+}
