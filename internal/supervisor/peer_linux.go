@@ -1,10 +1,10 @@
 package supervisor
 
 import (
-	"bytes"
 	"encoding/json"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/supervisor/link"
 	"golang.org/x/sys/unix"
@@ -16,7 +16,7 @@ type peer struct {
 	mu           sync.Mutex
 	opened       bool
 	ours, theirs int
-	text         bytes.Buffer // used again and again
+	text         []byte // of a line, used again and again
 }
 
 // open makes a pair of sockets and returns the end that the watchdog inherits.
@@ -51,14 +51,25 @@ func (p *peer) close() {
 
 // send says that the message is on its way, or that nobody is there to be told.
 func (p *peer) send(m link.Message) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.opened {
-		return true
-	}
-	p.text.Reset()
-	if err := json.NewEncoder(&p.text).Encode(m); err != nil || p.text.Len() > link.MostBytes {
+	text, err := json.Marshal(m)
+	if err != nil || len(text) > link.MostBytes {
 		return true // another attempt would end alike
 	}
-	return unix.Sendto(p.ours, p.text.Bytes(), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil) == nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.opened || p.give(text)
+}
+
+// sendLine tells of a line, or drops it.
+func (p *peer) sendLine(at time.Time, text []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened {
+		p.text = appendLine(p.text[:0], at, text)
+		p.give(p.text)
+	}
+}
+
+func (p *peer) give(text []byte) bool {
+	return unix.Sendto(p.ours, text, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil) == nil
 }

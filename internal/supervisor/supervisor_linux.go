@@ -373,6 +373,6 @@ func (s *supervisor) tell() {
 // tellLine tells it a line of the server's start. Other goroutines than run's call it.
 func (s *supervisor) tellLine(text []byte) {
 	if s.streams.age() < toldFor {
-		s.told.send(link.Message{Line: &link.Line{At: time.Now(), Text: string(text)}})
+		s.told.sendLine(time.Now(), text)
 	}
 }

@@ -225,3 +225,19 @@ func TestOutputComesThroughWhole(t *testing.T) {
 		t.Errorf("%d of 5000 lines came through in their order", n)
 	}
 }
+
+// On RunPod the end of the container would be followed by its next start, for ever and unwatched.
+func TestACommandThatCannotBeStartedIsTriedAgainWhereThatIsWanted(t *testing.T) {
+	s := &supervisor{Config: Config{
+		Server: []string{"no-such-program-of-ours"}, Stdin: os.Stdin, Stdout: os.Stdout, Err: os.Stderr, Restart: true, Say: func(string, string, ...any) {},
+	}, serverAgain: backoff{first: time.Second, most: time.Minute, calm: time.Minute}}
+	if got := s.startServer(); got != 0 {
+		t.Fatalf("it ends with %d", got)
+	}
+	if s.serverDue.IsZero() || s.failures != 1 || len(s.starts) != 1 || s.starts[0].Status != statusNotFound || s.starts[0].EndedAt.IsZero() {
+		t.Errorf("%d failures, next at %s, starts %+v", s.failures, s.serverDue, s.starts)
+	}
+	if tail := strings.Join(s.tail.last(), "\n"); !strings.Contains(tail, "no-such-program-of-ours") {
+		t.Errorf("nothing is told of why: %q", tail)
+	}
+}

@@ -2,10 +2,13 @@ package supervisor
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/supervisor/link"
 )
 
 func TestBackoff(t *testing.T) {
@@ -74,6 +77,22 @@ func FuzzTail(f *testing.F) {
 			if len(l) > tailBytes || strings.ContainsAny(l, "\n\r") || strings.Contains(l, secret) || strings.ToValidUTF8(l, "") != l {
 				t.Errorf("line %q", l)
 			}
+		}
+	})
+}
+
+// A line is told as encoding/json would tell it, whatever is in it.
+func FuzzLine(f *testing.F) {
+	f.Add("a \"line\" with \\ and \x00 and \t, \u2028 and \U0001F600")
+	f.Fuzz(func(t *testing.T, text string) {
+		text = wellFormed(text)
+		at := time.Date(2026, 12, 1, 8, 0, 0, 123, time.UTC)
+		var told link.Message
+		if err := json.Unmarshal(appendLine(nil, at, []byte(text)), &told); err != nil {
+			t.Fatal(err)
+		}
+		if told.Server != nil || told.Line == nil || told.Line.Text != text || !told.Line.At.Equal(at) {
+			t.Errorf("%q is told as %+v", text, told.Line)
 		}
 	})
 }

@@ -149,7 +149,7 @@ func (p *play) start(ctx context.Context) error {
 	}
 	var ours []string
 	for variable := range strings.SplitSeq(string(environ), "\x00") {
-		if name, _, _ := strings.Cut(variable, "="); strings.Contains(name, "WATCHDOG") || name == "GOMAXPROCS" || name == "RUNPOD_API_KEY" {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "WATCHDOG_") || name == "GPU_WATCHDOG_LINK" || name == "GOMAXPROCS" || name == "RUNPOD_API_KEY" {
 			ours = append(ours, name)
 		}
 	}
