@@ -11,6 +11,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck disable=SC2034 # prepare.sh reads it
-play=exec
+play="exec"
 . test/e2e/prepare.sh
 "$work/e2e" "$@"
