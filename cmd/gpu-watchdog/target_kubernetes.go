@@ -58,13 +58,7 @@ func kubernetesMeans(a stopContext) means {
 		}
 		return "a dry run of the API server accepts the stop: " + answer.Detail, nil
 	}
-	m.whoUndid = func(ctx context.Context) (string, error) {
-		last, err := client.LastScaled(ctx)
-		if err != nil || !last.Known {
-			return "", err
-		}
-		return last.Value.String(), nil
-	}
+	m.whoUndid = client.WhoUndid
 	return m
 }
 

@@ -62,7 +62,7 @@ func TestDescribe(t *testing.T) {
 			b.server.Deny(kubetest.Rule{Verb: "create", Group: "events.k8s.io", Resource: "events"})
 		}, kubernetes.PermissionProven, "may scale it", "no Event is written at a stop", []kubernetes.Rule{events}},
 		{"three replicas", func(b *bench) { b.server.Change(b.owner, func(o *kubetest.Object) { o.Replicas, o.Status = 3, 3 }) }, kubernetes.PermissionRefused, "has 3 replicas", "", nil},
-		{"scaled to 0", func(b *bench) { b.server.ScaleBy(b.owner, "kubectl", 0, time.Now()) }, kubernetes.PermissionProven, "scaled to 0 already, set by kubectl", "", nil},
+		{"scaled to 0", func(b *bench) { b.server.ScaleBy(b.owner, "kubectl", 0, time.Now()) }, kubernetes.PermissionProven, "scaled to 0 already; ", "", nil},
 		{"a HorizontalPodAutoscaler", func(b *bench) {
 			b.server.ScaleBy(b.owner, "kube-controller-manager", 2, time.Now())
 			b.server.ScaleBy(b.owner, "kube-controller-manager", 1, time.Now())
@@ -145,12 +145,23 @@ func TestLastScaled(t *testing.T) {
 	}
 	expect("kubectl-client-side-apply", "kubectl-client-side-apply (a person or script)", time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC))
 
-	b.stop(t)
-	got, err := b.LastScaled(t.Context())
-	if err != nil || !got.Value.Ours() || got.Value.Subresource != "scale" {
-		t.Errorf("after our stop: %+v, %v", got, err)
+	// A scale of 0 is nobody's, and who scales up from there by the scale is not written down.
+	for _, step := range []func(){
+		func() { b.stop(t) },
+		func() { b.server.ScaleBy(b.owner, "keda-operator", 1, day) },
+	} {
+		step()
+		if got, err := b.LastScaled(t.Context()); err != nil || got.Known {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if who, err := b.WhoUndid(t.Context()); err != nil || !strings.Contains(who, "KEDA") || !strings.Contains(who, "no record") {
+			t.Errorf("undone by %q, %v", who, err)
+		}
 	}
-	b.server.ScaleBy(b.owner, "keda-operator", 1, day)
+	b.server.Change(b.owner, func(o *kubetest.Object) {
+		o.Managed = append(o.Managed, kubetest.Managed{Manager: "kubectl-edit", Operation: "Update", Time: day})
+	})
+	b.server.ScaleBy(b.owner, "keda-operator", 2, day)
 	expect("keda-operator", "keda-operator (KEDA)", day)
 
 	// A person applies another number, and somebody else changes something else later.
@@ -162,6 +173,9 @@ func TestLastScaled(t *testing.T) {
 		}
 	})
 	expect("argocd-controller", "argocd-controller (Argo CD)", day.Add(time.Minute))
+	if who, err := b.WhoUndid(t.Context()); err != nil || who != "argocd-controller (Argo CD)" {
+		t.Errorf("undone by %q, %v", who, err)
+	}
 
 	// Two that agree on the number: the later one.
 	b.server.Change(b.owner, func(o *kubetest.Object) {
@@ -180,5 +194,8 @@ func TestLastScaled(t *testing.T) {
 	b.server.Deny(kubetest.Rule{Verb: "get", Group: "apps", Resource: "deployments"})
 	if got, err := b.LastScaled(t.Context()); err == nil || got.Known || !strings.Contains(err.Error(), `verbs: ["get"]`) {
 		t.Errorf("without the right to look: %+v, %v", got, err)
+	}
+	if who, err := b.WhoUndid(t.Context()); err == nil || who != "" {
+		t.Errorf("without the right to look, undone by %q", who)
 	}
 }

@@ -107,8 +107,8 @@ func (f managedField) setsReplicas() bool {
 	return json.Unmarshal(f.Fields, &fields) == nil && fields.Spec.Replicas != nil
 }
 
-// LastScaled says who set the replicas of our owner last, which after an undone stop is who undid it. Unknown where the
-// server does not keep such records of the owner.
+// LastScaled says who set the replicas of our owner last. Unknown where the server keeps no record of that: a scale of 0 is nobody's, and
+// who scales up from 0 by the scale itself is not written down.
 func (c *Client) LastScaled(ctx context.Context) (watchdog.Maybe[Scaling], error) {
 	_, target, err := c.aim(ctx)
 	if err != nil {
@@ -122,4 +122,20 @@ func (c *Client) LastScaled(ctx context.Context) (watchdog.Maybe[Scaling], error
 		return watchdog.Maybe[Scaling]{}, nil
 	}
 	return watchdog.Known(all[0]), nil
+}
+
+// unrecorded is who undid a stop of which there is no record: whoever had set the replicas in the object itself, as those do who apply
+// manifests, would be written down.
+const unrecorded = "somebody who used the scale itself, as kubectl scale and KEDA do: of who scales up from 0, Kubernetes keeps no record"
+
+// WhoUndid says in words who undid our stop, after it was undone.
+func (c *Client) WhoUndid(ctx context.Context) (string, error) {
+	last, err := c.LastScaled(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case !last.Known || last.Value.Ours():
+		return unrecorded, nil
+	}
+	return last.Value.String(), nil
 }

@@ -99,7 +99,7 @@ func TestChangeWithoutAnAnswer(t *testing.T) {
 		expect(t, b.stop(t), stopper.Failed, "update deployments/scale llama")
 	}
 	b.server.ScaleBy(b.owner, "gpu-watchdog", 0, time.Now())
-	expect(t, b.stop(t), stopper.AlreadyStopped, "set by gpu-watchdog (this program)")
+	expect(t, b.stop(t), stopper.AlreadyStopped, "Deployment/llama is scaled to 0 already")
 }
 
 func TestDeadlineOfTheCaller(t *testing.T) {

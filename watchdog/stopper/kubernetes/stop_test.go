@@ -105,7 +105,7 @@ func TestStopHoldsWhereSomebodyIsFaster(t *testing.T) {
 		}, stopper.Invalid, []string{"changed while it was looked at", "so we hold"}, 1},
 		{"a new pod is there", func(b *bench) { b.server.Change(b.owner, func(o *kubetest.Object) { o.Status = 2 }) }, stopper.Invalid, []string{"so we hold", "wants 1 replica and has 2"}, 1},
 		{"some status changed", func(b *bench) { b.server.Change(b.owner, func(*kubetest.Object) {}) }, stopper.Invalid, []string{"changed while it was looked at"}, 1},
-		{"scaled to 0", func(b *bench) { b.server.ScaleBy(b.owner, "keda-operator", 0, time.Now()) }, stopper.AlreadyStopped, []string{"scaled to 0 already, set by keda-operator (KEDA)"}, 0},
+		{"scaled to 0", func(b *bench) { b.server.ScaleBy(b.owner, "keda-operator", 0, time.Now()) }, stopper.AlreadyStopped, []string{"scaled to 0 already"}, 0},
 		{"made anew", func(b *bench) { b.server.Change(b.owner, func(o *kubetest.Object) { o.UID = "uid-another" }) }, stopper.Invalid, []string{"made anew"}, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -124,6 +124,18 @@ func TestStopHoldsWhereSomebodyIsFaster(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Of a number of replicas that is newer than the record of who set it, nobody is said to have set it.
+func TestNobodyIsNamedByARecordOfAnotherVersion(t *testing.T) {
+	b := newBench(t, scene{})
+	b.server.Before("GET", "/scale", func() { b.server.ScaleBy(b.owner, "argocd-controller", 3, time.Now()) })
+	a := b.stop(t)
+	expect(t, a, stopper.Invalid, "has 3 replicas,")
+	if strings.Contains(a.Detail, "set by") {
+		t.Errorf("blamed by an older record: %s", a.Detail)
+	}
+	expect(t, b.stop(t), stopper.Invalid, "has 3 replicas, set by argocd-controller (Argo CD),")
 }
 
 // After a conflict without meaning the next attempt succeeds: an idle pod is not forgotten.

@@ -129,16 +129,24 @@ func (o *Object) scale(namespace string) map[string]any {
 	}
 }
 
-// scaledBy sets the replicas and who manages them: whoever changes them takes them from all others.
+// scaledBy sets the replicas through the scale, and who manages them as a real server does (test/e2e/kubernetes.sh, undone): who
+// changes the number takes it from all others. A number of 0 is left out of a scale, so nobody manages it; and while nobody manages
+// anything of a scale, who changes it is not written down.
 func (o *Object) scaledBy(manager string, replicas int, at time.Time) {
 	if replicas != o.Replicas {
-		kept := o.Managed[:0:0]
+		var kept []Managed
+		managed := false
 		for _, f := range o.Managed {
-			if f.Subresource != "scale" && f.Fields != "" {
+			if f.Subresource == "scale" || f.Fields == "" {
+				managed = true
+			} else {
 				kept = append(kept, f)
 			}
 		}
-		o.Managed = append(kept, Managed{Manager: manager, Operation: "Update", Subresource: "scale", Time: at})
+		if managed && replicas != 0 {
+			kept = append(kept, Managed{Manager: manager, Operation: "Update", Subresource: "scale", Time: at})
+		}
+		o.Managed = kept
 	}
 	o.Replicas = replicas
 	o.version++
