@@ -25,9 +25,13 @@ func (w *watch) banner(log *zap.Logger) {
 		zap.Float64("cold_start_seconds", cold.Seconds()), zap.Int("cold_start_samples", samples),
 		zap.Bool("persistent", c.Persistent),
 	}
+	refused := c.Rules.Refused
+	if refused == "" {
+		refused = w.loop.Refused()
+	}
 	switch {
-	case c.Rules.Refused != "":
-		fields = append(fields, zap.String("refused", c.Rules.Refused))
+	case refused != "":
+		fields = append(fields, zap.String("refused", refused))
 	case !c.Identity.Armed:
 		fields = append(fields, zap.String("not_armed", c.Identity.Unarmed))
 	case c.Identity.StartID == "":

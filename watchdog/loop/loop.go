@@ -92,6 +92,8 @@ type Loop struct {
 	view  atomic.Pointer[View]
 
 	orders chan order
+	// askNow lets the provider be asked about this pod at once.
+	askNow chan struct{}
 	herald herald
 	// ranFor is how old this start of the pod was when the loop was made, at madeAt.
 	ranFor time.Duration
@@ -150,6 +152,7 @@ func New(c Config) *Loop {
 		health: map[string]SourceHealth{},
 		seen:   map[string]time.Time{},
 		orders: make(chan order),
+		askNow: make(chan struct{}, 1),
 		madeAt: time.Now(),
 	}
 	l.herald = herald{to: c.Notifier, name: c.Identity.Name, startID: c.Identity.StartID, dry: c.Identity.DryRun}
@@ -231,6 +234,9 @@ func (l *Loop) drain(out bool) {
 	}
 	l.drainedSince = l.lastLook
 	l.draining.Store(out)
+	if out {
+		l.describeNow() // a target that refuses by now must not lose more than a moment of its service
+	}
 	l.Log.Info("readiness changed", zap.Bool("draining", out))
 }
 
@@ -244,7 +250,9 @@ func (l *Loop) step(ctx context.Context, final bool) watchdog.Decision {
 	if ctx.Err() != nil {
 		return watchdog.Decision{} // this look was cut short by our own end: it says nothing of the pod
 	}
-	s.Stop = l.stopping.news()
+	if s.Stop = l.stopping.news(); s.Stop.Phase == watchdog.StopRefused {
+		l.describeNow() // why it was refused may last, and each further try would be in vain
+	}
 	before := l.state
 	state, d := l.Rules.Decide(before, s)
 	l.state = state
@@ -357,6 +365,14 @@ func (l *Loop) Price() watchdog.Maybe[float64] {
 	return l.Config.Price
 }
 
+// Refused is why the provider says that this pod must not be stopped as it is now; empty where it says no such thing.
+func (l *Loop) Refused() string {
+	if known := l.pod.Load(); known != nil {
+		return known.pod.Refused
+	}
+	return ""
+}
+
 // describe asks the provider about this pod from time to time, beside the ticks.
 func (l *Loop) describe(ctx context.Context) {
 	if l.Provider == nil {
@@ -373,10 +389,20 @@ func (l *Loop) describe(ctx context.Context) {
 			timer.Stop()
 			return
 		case <-timer.C:
+		case <-l.askNow:
+			timer.Stop()
 		}
 		call, cancel := context.WithTimeout(ctx, describeMost)
 		wait = l.askProvider(call).fresh()
 		cancel()
+	}
+}
+
+// describeNow lets the provider be asked soon, beside the ticks: what it said last may be minutes old.
+func (l *Loop) describeNow() {
+	select {
+	case l.askNow <- struct{}{}:
+	default: // it is going to be asked already
 	}
 }
 
@@ -410,6 +436,8 @@ func (l *Loop) tellProvider(was, now *described) {
 	case now.detail == before:
 	case now.detail == "":
 		l.Log.Info("pod read from provider again")
+	case now.pod.Refused != "":
+		l.Log.Warn("pod refused as a target", zap.String("detail", now.detail))
 	default:
 		l.Log.Warn("pod not read from provider", zap.String("detail", now.detail))
 	}

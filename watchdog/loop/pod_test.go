@@ -64,12 +64,17 @@ type fakeProvider struct {
 	answer watchdog.StopReport
 	takes  time.Duration
 	ended  []error
+	// at is what happens when it is asked; nil is nothing.
+	at func()
 }
 
 func (p *fakeProvider) Stop(ctx context.Context) watchdog.StopReport {
 	p.mu.Lock()
 	p.asked = append(p.asked, time.Since(p.began))
 	p.mu.Unlock()
+	if p.at != nil {
+		p.at()
+	}
 	if p.takes > 0 {
 		select {
 		case <-ctx.Done():
