@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/test/e2e/internal/stage"
@@ -134,31 +135,43 @@ func (p *play) held(ctx context.Context) error {
 }
 
 func (p *play) undone(ctx context.Context) error {
-	w, err := p.stand(ctx, "undone")
-	if err != nil {
-		return err
-	}
-	account, err := p.asAccount(ctx, w)
-	if err != nil {
-		return err
-	}
-	if _, err := account.must(ctx, http.MethodPut, w.scalePath()+"?fieldManager=gpu-watchdog", toZero(w, "")); err != nil {
-		return err
-	}
-	if err := w.scale(ctx, 1, "argocd-controller"); err != nil {
-		return err
-	}
-	said, err := account.must(ctx, http.MethodGet, w.path("deployments/"+watchedName), nil)
-	if err != nil {
-		return err
-	}
-	managers, _ := at(said.fields, "metadata", "managedFields").([]any)
-	var who []string
-	for _, m := range managers {
-		if at(m, "subresource") == "scale" {
-			who = append(who, fmt.Sprint(at(m, "manager")))
+	for _, c := range []struct {
+		namespace, name string
+		serverSide      bool
+		undo            func(w *workload) error
+		want            []string
+	}{
+		{"undone", "the account sees who undid a stop in a Deployment that the client applied", false, func(w *workload) error { return w.undo(ctx, undoer) }, []string{undoer}},
+		{"undone-applied", "and in one that the server applied", true, func(w *workload) error { return w.undo(ctx, undoer) }, []string{undoer}},
+		// With a scale of 0 nobody manages the replicas any more, and who manages nothing of a scale is not written down when it changes.
+		{"undone-scaled", "of who scales up from 0 by the scale itself, Kubernetes keeps no record", false, func(w *workload) error { return w.scale(ctx, 1, undoer) }, nil},
+	} {
+		w, err := p.make(ctx, c.namespace, c.serverSide)
+		if err != nil {
+			return err
 		}
+		account, err := p.asAccount(ctx, w)
+		if err != nil {
+			return err
+		}
+		if _, err := account.must(ctx, http.MethodPut, w.scalePath()+"?fieldManager=gpu-watchdog", toZero(w, "")); err != nil {
+			return err
+		}
+		if err := c.undo(w); err != nil {
+			return err
+		}
+		said, err := account.must(ctx, http.MethodGet, w.path("deployments/"+watchedName), nil)
+		if err != nil {
+			return err
+		}
+		managers, _ := at(said.fields, "metadata", "managedFields").([]any)
+		var who []string
+		for _, m := range managers {
+			if at(m, "subresource") == "scale" || at(m, "fieldsV1", "f:spec", "f:replicas") != nil {
+				who = append(who, fmt.Sprint(at(m, "manager")))
+			}
+		}
+		p.report.Check(c.name, slices.Equal(who, c.want) && w.wanted(ctx) == 1, fmt.Sprint(who, " ", w.wanted(ctx)))
 	}
-	p.report.Check("the account sees who set the scale last", len(who) == 1 && who[0] == "argocd-controller", fmt.Sprint(who))
 	return nil
 }

@@ -65,7 +65,7 @@ func (p *play) idle(ctx context.Context) error {
 		}
 		return err == nil && len(events) == 1
 	})
-	p.report.Check("one event on the Deployment tells of it", told, events...)
+	p.report.Check("one event on the Deployment tells of it, and why", told && strings.Contains(events[0], "threshold_reached"), events...)
 	code := dog.close()
 	p.report.Check("and ends when it is told to", code == 0, fmt.Sprint("exit code ", code))
 	return w.end(ctx)
@@ -79,7 +79,7 @@ func (p *play) three(ctx context.Context) error {
 	if err := errors.Join(w.scale(ctx, 3, "e2e"), w.there(ctx, 3)); err != nil {
 		return err
 	}
-	dog, err := p.watch(ctx, w, nil)
+	dog, err := p.watch(ctx, w, nil, "WATCHDOG_WARN_BEFORE=1s")
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,13 @@ func (p *play) three(ctx context.Context) error {
 	stage.Rest(ctx, heldFor)
 	writes := dog.tap.seen(asked.writes)
 	p.report.Check("and leaves alone", w.wanted(ctx) == 3 && len(writes) == 0, append(lines(writes), fmt.Sprint(w.wanted(ctx), " replicas"))...)
+	var announced []string
+	for line := range strings.Lines(stage.Whole(dog.log)) {
+		if strings.Contains(line, "earliest_stop") || strings.Contains(line, `"verdict":"warn"`) || strings.Contains(line, `"verdict":"stop"`) {
+			announced = append(announced, line)
+		}
+	}
+	p.report.Check("and announces no stop of them", len(announced) == 0, announced...)
 	return nil
 }
 
@@ -146,7 +153,7 @@ func (p *play) reverted(ctx context.Context) error {
 		if !stopped {
 			return fmt.Errorf("start %d neither stopped nor held for undone stops: %s; the end of its log:\n%s", stops+1, details, stage.Tail(dog.log))
 		}
-		if err := errors.Join(w.end(ctx), w.scale(ctx, 1, undoer), w.start(ctx)); err != nil {
+		if err := errors.Join(w.end(ctx), w.undo(ctx, undoer), w.start(ctx)); err != nil {
 			return err
 		}
 	}

@@ -96,6 +96,19 @@ func (a api) apply(ctx context.Context, namespace, more string, objects ...objec
 	return nil
 }
 
+// create makes an object as `kubectl create` and the first `kubectl apply` do.
+func (a api) create(ctx context.Context, namespace string, o object) error {
+	if own, ok := at(o, "metadata", "namespace").(string); ok {
+		namespace = own
+	}
+	where, err := place(o, namespace)
+	if err != nil {
+		return err
+	}
+	_, err = a.must(ctx, http.MethodPost, where+"?fieldManager=kubectl-client-side-apply&fieldValidation=Strict", o)
+	return err
+}
+
 // theirs is the Deployment of somebody who uses the component: it knows nothing of a watchdog.
 const theirs = `apiVersion: apps/v1
 kind: Deployment

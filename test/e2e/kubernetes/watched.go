@@ -88,8 +88,8 @@ func (w *workload) shippedEnv() (out []string, err error) {
 	return out, nil
 }
 
-// watch starts a watchdog beside an idle vLLM in the workload's pod. Before is told to the tap.
-func (p *play) watch(ctx context.Context, w *workload, before func(context.Context)) (_ *watched, err error) {
+// watch starts a watchdog beside an idle vLLM in the workload's pod, with more settings. Before is told to the tap.
+func (p *play) watch(ctx context.Context, w *workload, before func(context.Context), more ...string) (_ *watched, err error) {
 	name := fmt.Sprintf("%s-%d", w.namespace, w.starts)
 	dir := filepath.Join(p.config.work, "pod-"+name)
 	files := filepath.Join(dir, "account")
@@ -108,7 +108,7 @@ func (p *play) watch(ctx context.Context, w *workload, before func(context.Conte
 	if out.tap, err = p.cluster.newTap(before); err != nil {
 		return nil, err
 	}
-	token, err := w.token(ctx, true)
+	token, err := w.token(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +142,7 @@ func (p *play) watch(ctx context.Context, w *workload, before func(context.Conte
 		"WATCHDOG_DIR="+filepath.Join(p.config.work, "volume-"+w.namespace), "WATCHDOG_START_ID_FILE="+filepath.Join(dir, "start-id"),
 		"WATCHDOG_CHECK_INTERVAL=200ms", "WATCHDOG_POLICY=fixed", "WATCHDOG_IDLE_LIMIT="+idleLimit.String(),
 		"WATCHDOG_MIN_RUNTIME=0s", "WATCHDOG_WARN_BEFORE=0s", "WATCHDOG_LOG_FORMAT=json")
+	env = append(env, more...)
 	argv := append(namespaces(), "sh", "-c", inside, files, p.config.watchdog, "run")
 	if out.process, err = begin(out.log, env, argv...); err != nil {
 		return nil, err

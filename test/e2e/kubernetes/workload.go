@@ -38,8 +38,14 @@ func (w *workload) scalePath() string { return w.path("deployments/" + watchedNa
 // core is a path of the core's in the namespace.
 func (w *workload) core(rest string) string { return "/api/v1/namespaces/" + w.namespace + "/" + rest }
 
-// stand makes a workload with one replica in a new namespace.
+// stand makes a workload with one replica in a new namespace, as `kubectl apply` does.
 func (p *play) stand(ctx context.Context, namespace string) (*workload, error) {
+	return p.make(ctx, namespace, false)
+}
+
+// make makes a workload with one replica in a new namespace. The Deployment is applied by the server, or created by the client: only
+// the latter makes somebody the manager of a number of replicas that no manifest names.
+func (p *play) make(ctx context.Context, namespace string, serverSide bool) (*workload, error) {
 	w := &workload{admin: p.admin, namespace: namespace}
 	var err error
 	if w.rendered, err = p.config.render(ctx, namespace, watchedName); err != nil {
@@ -48,8 +54,16 @@ func (p *play) stand(ctx context.Context, namespace string) (*workload, error) {
 	if err := p.admin.apply(ctx, "", "", object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": namespace}}); err != nil {
 		return nil, err
 	}
-	if err := p.admin.apply(ctx, namespace, "", w.rendered...); err != nil {
-		return nil, err
+	for _, o := range w.rendered {
+		put := p.admin.create
+		if o["kind"] == "Deployment" && serverSide {
+			put = func(ctx context.Context, namespace string, o object) error {
+				return p.admin.apply(ctx, namespace, "", o)
+			}
+		}
+		if err := put(ctx, namespace, o); err != nil {
+			return nil, err
+		}
 	}
 	return w, w.start(ctx)
 }
@@ -132,20 +146,31 @@ func (w *workload) scale(ctx context.Context, n int, by string) error {
 	return err
 }
 
-// token is one of the account's: bound to the pod, as the kubelet's are, or to nothing.
-func (w *workload) token(ctx context.Context, bound bool) (string, error) {
+// undo sets one replica as those do who apply manifests again: in the Deployment, beside its scale.
+func (w *workload) undo(ctx context.Context, by string) error {
+	_, err := w.admin.must(ctx, http.MethodPatch, w.path("deployments/"+watchedName)+"?fieldManager="+by, object{"spec": object{"replicas": 1}})
+	return err
+}
+
+// token is one of the account's, bound to the pod as the kubelet's are.
+func (w *workload) token(ctx context.Context) (string, error) {
+	return w.tokenOf(ctx, accountName, true)
+}
+
+// tokenOf is a token of some account in the namespace: bound to the pod, or to nothing.
+func (w *workload) tokenOf(ctx context.Context, account string, bound bool) (string, error) {
 	spec := object{"expirationSeconds": 3600}
 	if bound {
 		spec["boundObjectRef"] = object{"apiVersion": "v1", "kind": "Pod", "name": w.pod, "uid": w.podUID}
 	}
-	said, err := w.admin.must(ctx, http.MethodPost, w.core("serviceaccounts/"+accountName+"/token"),
+	said, err := w.admin.must(ctx, http.MethodPost, w.core("serviceaccounts/"+account+"/token"),
 		object{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec})
 	return said.text("status", "token"), err
 }
 
 // asAccount is the API server for the shipped account.
 func (p *play) asAccount(ctx context.Context, w *workload) (api, error) {
-	token, err := w.token(ctx, true)
+	token, err := w.token(ctx)
 	return p.cluster.as(token), err
 }
 
