@@ -31,18 +31,27 @@ func newRun() *cobra.Command {
 		Short: "Watch this pod and stop it when idling on would cost more than starting again",
 		Long: "Watch this pod and stop it when idling on would cost more than starting again.\n" +
 			"Settings are environment variables: see `gpu-watchdog env` and docs/variables.md.\n" +
-			"It runs until it gets SIGTERM or SIGINT; it never exits by itself, not after a stop either.",
+			"It runs until it gets SIGTERM or SIGINT; it never exits by itself, not after a stop either.\n" +
+			"With a mistake in its settings it exits at once (exit code 2); on Kubernetes it stays up and stops nothing, since a\n" +
+			"sidecar that exits takes its pod out of its Service.",
 		Example: "  gpu-watchdog run\n  WATCHDOG_DRY_RUN=true WATCHDOG_PRICE=1.5 gpu-watchdog run",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, env, err := settings()
-			if err != nil {
+			if err != nil && !staysUp(env, err) {
 				return err
 			}
 			keepSmall()
 			log := newLogger(cfg, cmd.ErrOrStderr())
 			defer zap.RedirectStdLog(log)() // net/http has things to say of its own
-			w, err := wire(cfg, env, log)
+			var w *watch
+			if err == nil {
+				w, err = wire(cfg, env, log)
+			}
+			if err != nil && staysUp(env, err) {
+				newUnarmed(env, err, log).run(cmd.Context())
+				return nil
+			}
 			if err != nil {
 				return err
 			}

@@ -28,16 +28,20 @@ func newStatus() *cobra.Command {
 			if output != "panel" && output != "json" {
 				return wrongUse{fmt.Errorf("--output %q is none of panel, json", output)}
 			}
+			var wrong error
 			if address == "" {
-				cfg, _, err := settings()
-				if err != nil {
+				cfg, env, err := settings()
+				address, wrong = string(cfg.Listen), err
+				if err != nil && !staysUp(env, err) {
 					return err
 				}
-				address = string(cfg.Listen)
+				if err != nil {
+					address = listenDespite(os.Getenv(config.Prefix + "LISTEN"))
+				}
 			}
 			s, raw, err := panel.Fetch(cmd.Context(), address)
 			if errors.Is(err, panel.ErrUnreachable) {
-				return notReachable{err}
+				return errors.Join(wrong, notReachable{err})
 			}
 			if err != nil {
 				return err
