@@ -17,9 +17,12 @@ import (
 const (
 	// kubernetesEach bounds a stop through Kubernetes, which is about six requests.
 	kubernetesEach = 30 * time.Second
-	// drainFor is how long a pod is unready before the final look: the kubelet must have asked /readyz (every 5 s by default of
-	// deploy/kubernetes), and the endpoints must have reached every node.
+	// drainFor is how long a pod is unready before the final look. With the probe of deploy/kubernetes the kubelet asks /readyz every
+	// 3 s and takes two failures for a no: 6 s. From then on the pod leaves the EndpointSlices at once, and the rules of each node
+	// within spread: kube-proxy gathers changes for a second. So 8 s after its readiness began to fail nobody new is sent to it.
 	drainFor = 10 * time.Second
+	// spread is how long it takes from an unready pod to no new connections.
+	spread = 2 * time.Second
 )
 
 func kubernetesMeans(a stopContext) means {

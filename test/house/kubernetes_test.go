@@ -276,6 +276,9 @@ func TestSidecarsAgreeWithTheProgram(t *testing.T) {
 			if !slices.ContainsFunc(sidecar.VolumeMounts, func(m mount) bool { return m.MountPath == cfg.Dir }) {
 				t.Errorf("nothing is mounted at %s, where it keeps its memory, and its root is read-only", cfg.Dir)
 			}
+			if !slices.ContainsFunc(sidecar.VolumeMounts, func(m mount) bool { return m.MountPath == "/tmp" }) {
+				t.Error("nothing is writable for the socket by which people speak with it")
+			}
 			if sidecar.Command != nil || !slices.Equal(sidecar.Args, []string{"run"}) {
 				t.Errorf("it runs %q %q, not the image's own program with run", sidecar.Command, sidecar.Args)
 			}
@@ -338,9 +341,6 @@ func TestTheKubeletReachesTheSidecarThatStops(t *testing.T) {
 	// A new volume is root's, and an owner of the pod that is no owner of the files cannot write.
 	if got, want := d.Spec.Template.Spec.SecurityContext.FSGroup, sidecar.SecurityContext.RunAsGroup; got != want {
 		t.Errorf("the volume's group is %d, the watchdog's %d", got, want)
-	}
-	if !slices.ContainsFunc(sidecar.VolumeMounts, func(m mount) bool { return m.MountPath == "/tmp" }) {
-		t.Error("nothing is writable for the socket by which people speak with it")
 	}
 	if d.Spec.Replicas != nil {
 		t.Error("it names its replicas: applying it again would start a stopped pod")
