@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -24,11 +25,12 @@ func (l *Loop) alarms(d watchdog.Decision) []watchdog.Alarm {
 	return d.Alarms
 }
 
-// rung is what rang new: alarms that were raised just now, and those that are over, each with the instant at which it was raised.
+// rung is what has changed: alarms that were raised just now, and those that are over.
 type rung struct {
 	raised, over []ringing
 }
 
+// ringing is an alarm in the words in which it was raised, and when that was.
 type ringing struct {
 	watchdog.Alarm
 	since time.Time
@@ -36,32 +38,33 @@ type ringing struct {
 
 // bells logs each alarm when it is raised, again every five minutes while it stands, and once when it is over.
 type bells struct {
-	rung  map[string]time.Time
-	since map[string]time.Time
+	// logged is when each was logged last, standing since when it stands.
+	logged   map[string]time.Time
+	standing map[string]ringing
 }
 
+// ring takes the alarms of one look, and returns what has changed since the one before.
 func (b *bells) ring(log *zap.Logger, alarms []watchdog.Alarm, at time.Time) (news rung) {
-	if b.rung == nil {
-		b.rung, b.since = map[string]time.Time{}, map[string]time.Time{}
+	if b.logged == nil {
+		b.logged, b.standing = map[string]time.Time{}, map[string]ringing{}
 	}
-	standing := make([]string, 0, len(alarms))
 	for _, a := range alarms {
-		standing = append(standing, a.Code)
-		if last, ok := b.rung[a.Code]; ok && at.Sub(last) < ringAgain {
+		if last, ok := b.logged[a.Code]; ok && at.Sub(last) < ringAgain {
 			continue
 		}
-		if _, ok := b.since[a.Code]; !ok {
-			b.since[a.Code] = at
+		if _, ok := b.standing[a.Code]; !ok {
+			b.standing[a.Code] = ringing{a, at}
 			news.raised = append(news.raised, ringing{a, at})
 		}
-		b.rung[a.Code] = at
+		b.logged[a.Code] = at
 		log.Warn("alarm", zap.String("alarm", a.Code), zap.String("detail", a.Text))
 	}
-	for code := range b.rung {
-		if !slices.Contains(standing, code) {
-			news.over = append(news.over, ringing{watchdog.Alarm{Code: code}, b.since[code]})
-			delete(b.rung, code)
-			delete(b.since, code)
+	for _, code := range slices.Sorted(maps.Keys(b.standing)) {
+		rang := b.standing[code]
+		if !slices.ContainsFunc(alarms, func(a watchdog.Alarm) bool { return a.Code == code }) {
+			news.over = append(news.over, rang)
+			delete(b.logged, code)
+			delete(b.standing, code)
 			log.Info("alarm over", zap.String("alarm", code))
 		}
 	}
