@@ -18,6 +18,8 @@ type herald struct {
 	dry           bool
 	// announced is the key of the stop that stands announced; empty where none does.
 	announced string
+	// told is what became of the stop that was told last: each retry of it is the same to people.
+	told string
 }
 
 // key makes a message one of a kind: nothing else of this start happened at that moment.
@@ -32,8 +34,9 @@ func (h *herald) send(m notify.Message) {
 	h.to.Notify(m)
 }
 
-// decision announces a stop, and takes an announcement back.
-func (h *herald) decision(d watchdog.Decision) {
+// decision announces a stop, and takes an announcement back. stands is the core's word that what was announced still is: it lapses
+// under a rule that holds, but neither while nothing is known nor while the stop is being asked for.
+func (h *herald) decision(d watchdog.Decision, stands bool) {
 	if h.to == nil {
 		return
 	}
@@ -42,31 +45,34 @@ func (h *herald) decision(d watchdog.Decision) {
 		because = d.Reasons[0].Detail
 	}
 	fields := map[string]any{"reason": string(d.Reason()), "verdict": d.Verdict.String(), "activity": d.Activity.String(), "idle_seconds": d.Idle.Seconds()}
+	if d.Verdict == watchdog.Warn || d.Activity == watchdog.Busy && !d.Capped {
+		h.told = "" // another stop than the one before
+	}
 	switch {
 	case d.Verdict == watchdog.Warn && h.announced == "":
 		h.announced = h.key("stop", d.At)
 		h.send(notify.Message{
 			Kind: notify.StopAnnounced, Key: h.announced, At: d.At, StopAt: d.StopAt.Or(time.Time{}), Fields: fields,
-			Text: fmt.Sprintf("this pod is about to be stopped (%s: %s); gpu-watchdog hold 2h keeps it", d.Reason(), because),
+			Text: fmt.Sprintf("this pod is about to be stopped (%s: %s); %s", d.Reason(), because, remedy(d.Reason())),
 		})
-	case d.Verdict == watchdog.Hold && h.announced != "" && !d.Final && !waits(d.Reason()):
+	case d.Verdict == watchdog.Hold && h.announced != "" && !stands && !d.Capped:
 		h.to.TakeBack(h.announced, fmt.Sprintf("the stop is off (%s: %s)", d.Reason(), because), fields)
 		h.announced = ""
 	}
 }
 
-// waits says that the announced stop goes on under a reason that holds: it is being asked for.
-func waits(r watchdog.Reason) bool {
-	switch r {
-	case watchdog.StopUnproven, watchdog.StopBackoff, watchdog.NoBaseline, watchdog.SourceFail, watchdog.ClockStep, watchdog.NoEvidence:
-		return true
+// remedy is what keeps a pod whose stop is announced.
+func remedy(r watchdog.Reason) string {
+	if caps(r) {
+		return "no hold keeps it off, only another cap"
 	}
-	return false
+	return "gpu-watchdog hold 2h keeps it"
 }
 
-// stop tells what became of a stop that was asked for. That it is refused is told by its alarm, once for all tries.
+// stop tells what became of a stop that was asked for. That it was refused or is unproven an alarm tells; a person who asked for it
+// is answered.
 func (h *herald) stop(s memory.Stop) {
-	if h.to == nil {
+	if h.to == nil || s.Result == h.told && s.Reason != personStop {
 		return
 	}
 	fields := map[string]any{"reason": s.Reason, "target": s.Target, "rung": s.Rung, "result": s.Result, "idle_seconds": s.IdleFor.Seconds()}
@@ -80,18 +86,24 @@ func (h *herald) stop(s memory.Stop) {
 	default:
 		return
 	}
+	h.told = s.Result
 	h.send(m)
 }
 
-// alarms tells what rang new.
-func (h *herald) alarms(news rung) {
+// alarms tells what began and ended to ring with a decision.
+func (h *herald) alarms(news rung, d watchdog.Decision) {
 	if h.to == nil {
 		return
 	}
 	for _, a := range news.raised {
 		kind := notify.Alarm
 		switch a.Code {
-		case watchdog.AlarmUnproven, watchdog.AlarmRefused:
+		case watchdog.AlarmUnproven:
+			if d.Reason() == watchdog.Overtaken {
+				continue // stop says it better
+			}
+			kind = notify.StopUnproven
+		case watchdog.AlarmRefused:
 			kind = notify.StopUnproven
 		case watchdog.AlarmReverted:
 			kind = notify.StopReverted
@@ -99,7 +111,7 @@ func (h *herald) alarms(news rung) {
 		h.send(notify.Message{Kind: kind, Key: h.key(a.Code, a.since), At: a.since, Text: a.Text, Fields: map[string]any{"alarm": a.Code}})
 	}
 	for _, a := range news.over {
-		h.send(notify.Message{Kind: notify.AlarmOver, Key: h.key(a.Code, a.since), Text: "over: " + a.Code, Fields: map[string]any{"alarm": a.Code}})
+		h.send(notify.Message{Kind: notify.AlarmOver, Key: h.key(a.Code, a.since), Text: "over: " + a.Text, Fields: map[string]any{"alarm": a.Code}})
 	}
 }
 

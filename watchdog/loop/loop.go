@@ -95,6 +95,8 @@ type Loop struct {
 	// askNow lets the provider be asked about this pod at once.
 	askNow chan struct{}
 	herald herald
+	// acting: it is about to ask for a stop, so the looks that an order causes ask for none.
+	acting bool
 	// ranFor is how old this start of the pod was when the loop was made, at madeAt.
 	ranFor time.Duration
 	madeAt time.Time
@@ -116,6 +118,8 @@ type Loop struct {
 	totals   Counters
 	pod      atomic.Pointer[described]
 	stopping attempt
+	// undoneNow: this start undid a stop, and nobody has been asked yet who did it.
+	undoneNow bool
 	// stopBefore is the stop that the memory held before the one that a final look is about.
 	stopBefore *memory.Stop
 	lastSave   time.Time
@@ -210,38 +214,16 @@ func (l *Loop) tick(ctx context.Context) {
 	switch {
 	case l.stopping.running():
 	case !d.Act:
-		if phase := l.state.Attempt.Phase; phase != watchdog.StopAsked && phase != watchdog.StopAccepted {
-			l.drain(false)
-		}
+		l.stayInService()
 	case l.Drain > 0 && !l.drained(d.At):
 	default:
+		l.acting = true
 		if _, err := l.finalLook(ctx, string(d.Reason()), "", stillDue); errors.Is(err, errHeld) {
 			l.drain(false)
 		}
+		l.acting = false
 	}
 }
-
-// drained takes the pod out of its service, and says whether that was long enough ago for nobody new to come.
-func (l *Loop) drained(at time.Time) bool {
-	l.drain(true)
-	return at.Sub(l.drainedSince) >= l.Drain
-}
-
-// drain takes the pod out of its service, or back in.
-func (l *Loop) drain(out bool) {
-	if out == l.draining.Load() {
-		return
-	}
-	l.drainedSince = l.lastLook
-	l.draining.Store(out)
-	if out {
-		l.describeNow() // a target that refuses by now must not lose more than a moment of its service
-	}
-	l.Log.Info("readiness changed", zap.Bool("draining", out))
-}
-
-// Draining says that this pod is about to be stopped and should get no requests any more. It is safe for concurrent use.
-func (l *Loop) Draining() bool { return l.draining.Load() }
 
 // step takes one look and lets the core decide about it.
 func (l *Loop) step(ctx context.Context, final bool) watchdog.Decision {
@@ -250,7 +232,9 @@ func (l *Loop) step(ctx context.Context, final bool) watchdog.Decision {
 	if ctx.Err() != nil {
 		return watchdog.Decision{} // this look was cut short by our own end: it says nothing of the pod
 	}
-	if s.Stop = l.stopping.news(); s.Stop.Phase == watchdog.StopRefused {
+	report := l.stopping.news()
+	s.Stop = report
+	if report.Phase == watchdog.StopRefused {
 		l.describeNow() // why it was refused may last, and each further try would be in vain
 	}
 	before := l.state
@@ -262,9 +246,9 @@ func (l *Loop) step(ctx context.Context, final bool) watchdog.Decision {
 	l.note(s, d)
 	l.wanted(d)
 	l.lines.write(l.Log, l.line(d))
-	l.herald.alarms(l.bells.ring(l.Log, l.alarms(d), s.At))
-	l.herald.decision(d)
-	l.remember(before, d, s.At)
+	l.herald.alarms(l.bells.ring(l.Log, l.alarms(d), s.At), d)
+	l.herald.decision(d, state.Warned)
+	l.remember(before, d, report)
 	l.totals.TickSeconds = time.Since(began).Seconds()
 	l.publish(s, d)
 	if l.Observed != nil {
@@ -346,107 +330,4 @@ func (l *Loop) tellStart(s costmodel.Start) {
 	if l.Started != nil {
 		l.Started(s)
 	}
-}
-
-// Introduce asks the provider for the first time, within ctx, so that the banner knows the price. It is called before Run,
-// or not at all.
-func (l *Loop) Introduce(ctx context.Context) {
-	if l.Provider != nil {
-		l.askProvider(ctx)
-	}
-	l.findWho(ctx)
-}
-
-// Price is what an hour of this pod costs: as configured, else as the provider says.
-func (l *Loop) Price() watchdog.Maybe[float64] {
-	if known := l.pod.Load(); !l.Config.Price.Known && known != nil {
-		return known.pod.PriceUSDPerHour
-	}
-	return l.Config.Price
-}
-
-// Refused is why the provider says that this pod must not be stopped as it is now; empty where it says no such thing.
-func (l *Loop) Refused() string {
-	if known := l.pod.Load(); known != nil {
-		return known.pod.Refused
-	}
-	return ""
-}
-
-// describe asks the provider about this pod from time to time, beside the ticks.
-func (l *Loop) describe(ctx context.Context) {
-	if l.Provider == nil {
-		return
-	}
-	wait := time.Duration(0)
-	if known := l.pod.Load(); known != nil {
-		wait = known.fresh()
-	}
-	for {
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		case <-l.askNow:
-			timer.Stop()
-		}
-		call, cancel := context.WithTimeout(ctx, describeMost)
-		wait = l.askProvider(call).fresh()
-		cancel()
-	}
-}
-
-// describeNow lets the provider be asked soon, beside the ticks: what it said last may be minutes old.
-func (l *Loop) describeNow() {
-	select {
-	case l.askNow <- struct{}{}:
-	default: // it is going to be asked already
-	}
-}
-
-// askProvider asks once. What was known stays known where the question fails.
-func (l *Loop) askProvider(ctx context.Context) *described {
-	pod, permission, detail := l.Provider.Describe(ctx)
-	answer := &described{pod, permission, detail}
-	was := l.pod.Load()
-	if !errors.Is(ctx.Err(), context.Canceled) {
-		l.tellProvider(was, answer)
-	}
-	if was != nil {
-		if !pod.PriceUSDPerHour.Known {
-			answer.pod.PriceUSDPerHour = was.pod.PriceUSDPerHour
-		}
-		if !pod.Locked.Known {
-			answer.pod.Locked = was.pod.Locked
-		}
-	}
-	l.pod.Store(answer)
-	return answer
-}
-
-// tellProvider logs that the provider says too little of this pod, once for each reason, and when that is over.
-func (l *Loop) tellProvider(was, now *described) {
-	before := ""
-	if was != nil {
-		before = was.detail
-	}
-	switch {
-	case now.detail == before:
-	case now.detail == "":
-		l.Log.Info("pod read from provider again")
-	case now.pod.Refused != "":
-		l.Log.Warn("pod refused as a target", zap.String("detail", now.detail))
-	default:
-		l.Log.Warn("pod not read from provider", zap.String("detail", now.detail))
-	}
-}
-
-// fresh is how long the answer is good for: one that lacks something, or refuses, is asked for again soon.
-func (d *described) fresh() time.Duration {
-	if d.detail != "" || !d.pod.PriceUSDPerHour.Known && d.permission != PermissionProven {
-		return describeSoon
-	}
-	return describeEvery
 }

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,7 +14,8 @@ import (
 // order is something that a person asks for. It is carried out between two ticks, by the goroutine that ticks, and the tick that
 // follows at once knows of it: whoever is answered can rely on it.
 type order struct {
-	do   func(now time.Time) (orders.Answer, error)
+	// do carries it out; its ctx ends with the watch, not with whoever asked.
+	do   func(ctx context.Context, now time.Time) (orders.Answer, error)
 	told chan<- told
 }
 
@@ -42,19 +44,19 @@ func standing(v *View) string {
 
 // Hold keeps the pod for a time.
 func (l *Loop) Hold(ctx context.Context, o orders.Hold) (orders.Answer, error) {
-	return l.ask(ctx, func(now time.Time) (orders.Answer, error) {
+	return l.ask(ctx, func(_ context.Context, now time.Time) (orders.Answer, error) {
 		leases, given, err := l.kept.Leases.Hold(now, o)
 		if err != nil {
 			return orders.Answer{}, err
 		}
 		l.kept.Leases = leases
-		return orders.Answer{Text: "held until " + given.Until.Format(time.RFC3339), Until: watchdog.Known(given.Until)}, nil
+		return orders.Answer{Text: "held until " + given.Until.Format(time.RFC3339) + l.giveUp(), Until: watchdog.Known(given.Until)}, nil
 	})
 }
 
 // Release ends holds, and a postponement.
 func (l *Loop) Release(ctx context.Context, o orders.Release) (orders.Answer, error) {
-	return l.ask(ctx, func(now time.Time) (orders.Answer, error) {
+	return l.ask(ctx, func(_ context.Context, now time.Time) (orders.Answer, error) {
 		leases, ended := l.kept.Leases.Release(now, o)
 		l.kept.Leases = leases
 		text := "no hold stood"
@@ -67,7 +69,7 @@ func (l *Loop) Release(ctx context.Context, o orders.Release) (orders.Answer, er
 
 // Postpone moves the earliest stop back.
 func (l *Loop) Postpone(ctx context.Context, o orders.Postpone) (orders.Answer, error) {
-	return l.ask(ctx, func(now time.Time) (orders.Answer, error) {
+	return l.ask(ctx, func(_ context.Context, now time.Time) (orders.Answer, error) {
 		stopAt := watchdog.Maybe[time.Time]{}
 		if v := l.Latest(); v != nil {
 			stopAt = v.Decision.StopAt
@@ -77,17 +79,17 @@ func (l *Loop) Postpone(ctx context.Context, o orders.Postpone) (orders.Answer, 
 			return orders.Answer{}, err
 		}
 		l.kept.Leases = leases
-		return orders.Answer{Text: "no stop before " + until.Format(time.RFC3339), Until: watchdog.Known(until)}, nil
+		return orders.Answer{Text: "no stop before " + until.Format(time.RFC3339) + l.giveUp(), Until: watchdog.Known(until)}, nil
 	})
 }
 
 // ask has an order carried out, and waits for that.
-func (l *Loop) ask(ctx context.Context, do func(now time.Time) (orders.Answer, error)) (orders.Answer, error) {
+func (l *Loop) ask(ctx context.Context, do func(ctx context.Context, now time.Time) (orders.Answer, error)) (orders.Answer, error) {
 	answer := make(chan told, 1)
 	select {
 	case l.orders <- order{do, answer}:
 	case <-ctx.Done():
-		return orders.Answer{}, orders.NotReachable("the watchdog is busy with a look that does not end; it was not told")
+		return orders.Answer{}, orders.NotReachable("the watchdog ends, or is busy with a look that does not; it was not told")
 	}
 	select {
 	case t := <-answer:
@@ -99,15 +101,58 @@ func (l *Loop) ask(ctx context.Context, do func(now time.Time) (orders.Answer, e
 
 // obey carries one order out, makes it durable, and looks at once, so that the answer says what it has changed.
 func (l *Loop) obey(ctx context.Context, o order) {
-	answer, err := o.do(time.Now())
+	if ctx.Err() != nil {
+		o.told <- told{err: orders.NotReachable("the watchdog ends; it was not told")}
+		return
+	}
+	answer, err := o.do(ctx, time.Now())
 	if err == nil {
 		l.keep(true)
-		l.tick(ctx)
+		if l.acting {
+			l.step(ctx, false) // whoever is about to stop the pod looks again after this
+		} else {
+			l.tick(ctx)
+		}
 		if v := l.Latest(); v != nil {
 			answer.StopAt, answer.Holds = v.Decision.StopAt, v.Leases.Holds
+			if answer.Until.Known {
+				answer.Text += despite(v.Decision)
+			}
 		}
 	}
 	o.told <- told{answer, err}
+}
+
+// despite says that a stop is due which no hold keeps off; empty where none is.
+func despite(d watchdog.Decision) string {
+	if !caps(d.Reason()) {
+		return ""
+	}
+	return fmt.Sprintf("; but a hold does not keep off a cap, and one is near (%s: %s)", d.Reason(), d.Reasons[0].Detail)
+}
+
+// caps says that a stop for that reason comes whatever people ask for.
+func caps(r watchdog.Reason) bool { return r == watchdog.MaxRuntime || r == watchdog.MaxSpend }
+
+// giveUpMost is how long a person waits for the end of a stop that their hold came too late for.
+const giveUpMost = 2 * time.Second
+
+// giveUp ends what is being asked of the provider, because somebody keeps the pod, and says what may come nevertheless; empty where
+// nothing can.
+func (l *Loop) giveUp() string {
+	const late = "; but %s a stop was asked for, which may come nevertheless"
+	asking, yes := l.stopping.giveUp(giveUpMost)
+	switch a := l.state.Attempt; {
+	case asking && !yes:
+		l.state.Attempt = watchdog.Attempt{Unproven: a.Unproven}
+		l.endStop("refused", "given up: somebody keeps this pod", "")
+		return fmt.Sprintf(late, "just before")
+	case asking:
+		return fmt.Sprintf(late, "just before")
+	case a.Phase == watchdog.StopAccepted, a.Phase == watchdog.StopUnprovenWait:
+		return fmt.Sprintf(late, a.For.Round(time.Second).String()+" ago")
+	}
+	return ""
 }
 
 // people says what people have asked for at that moment. What has ended is forgotten, and told.

@@ -19,8 +19,8 @@ func (l *Loop) Stop(ctx context.Context, o orders.Stop) (orders.Answer, error) {
 		return l.rehearse(ctx)
 	}
 	var reports <-chan watchdog.StopReport
-	answer, err := l.ask(ctx, func(time.Time) (orders.Answer, error) {
-		asked, err := l.stopFor(ctx, o.By)
+	answer, err := l.ask(ctx, func(watch context.Context, _ time.Time) (orders.Answer, error) {
+		asked, err := l.stopFor(watch, ctx, o.By)
 		reports = asked
 		return orders.Answer{}, err
 	})
@@ -42,16 +42,35 @@ func (l *Loop) Stop(ctx context.Context, o orders.Stop) (orders.Answer, error) {
 	}
 }
 
-// stopFor asks for the stop if two looks find the pod free. It runs in the goroutine that ticks.
-func (l *Loop) stopFor(ctx context.Context, by string) (<-chan watchdog.StopReport, error) {
-	if l.stopping.running() {
+// stopFor asks for the stop if two looks find the pod free, once it has been out of its service for long enough. It runs in the
+// goroutine that ticks. Its looks and its stop are ours, and end with ctx; whoever asked can be gone before, and then it ends, too.
+func (l *Loop) stopFor(ctx, asker context.Context, by string) (<-chan watchdog.StopReport, error) {
+	if l.acting || l.stopping.running() {
 		return nil, orders.Refused("a stop is being asked for already")
 	}
-	return l.finalLook(ctx, personStop, by, free)
+	l.acting = true
+	defer func() { l.acting = false }()
+	let := func(d watchdog.Decision) error {
+		if err := context.Cause(asker); err != nil {
+			return err
+		}
+		return l.free(d)
+	}
+	reports, err := (<-chan watchdog.StopReport)(nil), l.leaveService(ctx, let)
+	if err == nil {
+		reports, err = l.finalLook(ctx, personStop, by, let)
+	}
+	if err != nil {
+		l.stayInService()
+	}
+	return reports, err
 }
 
 // free says why a person's stop must not be carried out; nil where it may.
-func free(d watchdog.Decision) error {
+func (l *Loop) free(d watchdog.Decision) error {
+	if last, ok := l.kept.Leases.Last(); ok {
+		return orders.Refused("%s: held by %s until %s; gpu-watchdog release ends that", watchdog.HoldLease, last.By, last.Until.Format(time.RFC3339))
+	}
 	because := watchdog.Because{Code: d.Reason()}
 	if len(d.Reasons) > 0 {
 		because = d.Reasons[0]

@@ -13,6 +13,7 @@ import (
 	"github.com/gpu-watchdog/gpu-watchdog/collector"
 	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/memory"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/notify"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -22,9 +23,11 @@ type fakePod struct {
 	began  time.Time
 	tokens float64
 	// busy says whether a request is running at that age of the pod.
-	busy  func(age time.Duration) bool
-	looks []time.Duration
-	asks  []collector.Ask
+	busy func(age time.Duration) bool
+	// change, where set, changes what a look finds.
+	change func(age time.Duration, s *watchdog.Snapshot)
+	looks  []time.Duration
+	asks   []collector.Ask
 }
 
 func (p *fakePod) Look(_ context.Context, ask collector.Ask) watchdog.Snapshot {
@@ -37,7 +40,7 @@ func (p *fakePod) Look(_ context.Context, ask collector.Ask) watchdog.Snapshot {
 		running = 1
 		p.tokens += 10
 	}
-	return watchdog.Snapshot{
+	s := watchdog.Snapshot{
 		Servers: []watchdog.Server{{
 			URL: "http://127.0.0.1:8000", Port: 8000, Outcome: watchdog.OutcomeAnswered, Health: watchdog.HealthOK, EngineSeries: true,
 			Engines: []watchdog.Engine{{ID: "0", Running: watchdog.Known(running), Waiting: watchdog.Known(0.0),
@@ -48,6 +51,10 @@ func (p *fakePod) Look(_ context.Context, ask collector.Ask) watchdog.Snapshot {
 		Sockets: watchdog.Sockets{State: watchdog.SourceOK, Listening: []uint16{8000}},
 		Host:    watchdog.Host{State: watchdog.SourceOK, CPUCores: watchdog.Known(0.02)},
 	}
+	if p.change != nil {
+		p.change(age, &s)
+	}
+	return s
 }
 
 func (p *fakePod) lookAges() []time.Duration {
@@ -133,6 +140,7 @@ type stage struct {
 	pod      *fakePod
 	provider *fakeProvider
 	memory   *fakeMemory
+	people   *fakePeople
 	logs     *observer.ObservedLogs
 }
 
@@ -143,6 +151,7 @@ func newStage(change func(*Config)) *stage {
 		pod:      &fakePod{began: now},
 		provider: &fakeProvider{began: now, answer: watchdog.StopReport{Phase: watchdog.StopAccepted, Target: "runpod", Rung: "v2_action"}},
 		memory:   &fakeMemory{},
+		people:   &fakePeople{},
 		logs:     logs,
 	}
 	c := Config{
@@ -152,7 +161,7 @@ func newStage(change func(*Config)) *stage {
 			Threshold: costmodel.Policy{Name: costmodel.Fixed, IdleLimit: time.Minute, CheckInterval: 5 * time.Second}.Threshold,
 		},
 		Identity: Identity{Name: "pod", StartID: "start-1", Policy: costmodel.Fixed, Armed: true, Target: Target{Kind: "runpod", ID: "abc", Action: "stop"}},
-		Looker:   st.pod, Stopper: st.provider, Memory: st.memory,
+		Looker:   st.pod, Stopper: st.provider, Memory: st.memory, Notifier: st.people,
 		Tariff:    costmodel.Tariff{Penalty: costmodel.Penalty{Factor: 10}},
 		Price:     watchdog.Known(1.5),
 		ColdStart: 3 * time.Minute, ColdStartUnseen: 30 * time.Second,
@@ -163,6 +172,53 @@ func newStage(change func(*Config)) *stage {
 	}
 	st.loop = New(c)
 	return st
+}
+
+// fakePeople are told things.
+type fakePeople struct {
+	mu   sync.Mutex
+	told []notify.Message
+	back []string
+}
+
+func (p *fakePeople) Notify(m notify.Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told = append(p.told, m)
+}
+
+func (p *fakePeople) TakeBack(key, text string, _ map[string]any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.back = append(p.back, key)
+	p.told = append(p.told, notify.Message{Kind: notify.StopTakenBack, Key: key, Text: text})
+}
+
+// of are the messages of one kind so far.
+func (p *fakePeople) of(kind notify.Kind) (out []notify.Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.told {
+		if m.Kind == kind {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// begin runs the loop beside the test until what it returns is called, which waits for its end.
+func (st *stage) begin(t *testing.T) (end func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		st.loop.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // run runs the loop for so long of the bubble's time.

@@ -25,7 +25,7 @@ func (l *Loop) publish(s watchdog.Snapshot, d watchdog.Decision) {
 		Sources: maps.Clone(l.health), Servers: maps.Clone(l.seen),
 		Counters: l.totals, Floors: map[string]watchdog.Maybe[float64]{},
 		StartedAt: l.began, Stale: 3*l.Rules.CheckInterval + 2*lookMost,
-		Warnings: l.warnings(d), Leases: l.kept.Leases,
+		Warnings: l.warnings(d), Leases: l.kept.Leases, Draining: l.draining.Load(), Caps: l.caps(),
 	}
 	v.Counters.Decisions = maps.Clone(l.totals.Decisions)
 	v.Counters.Devices = maps.Clone(l.totals.Devices)
@@ -47,6 +47,16 @@ func (l *Loop) publish(s watchdog.Snapshot, d watchdog.Decision) {
 	if l.Published != nil {
 		l.Published(v)
 	}
+}
+
+func (l *Loop) caps() (out Caps) {
+	if most := l.Rules.MaxRuntime; most > 0 {
+		out.MaxRuntime = watchdog.Known(most)
+	}
+	if most := l.Rules.MaxSpendPerDay; most > 0 {
+		out.MaxSpendPerDay = watchdog.Known(most)
+	}
+	return out
 }
 
 // warnings are all that a person should know, alarms first.

@@ -11,11 +11,11 @@ import (
 
 // remember hands to the memory what must outlive this process: at once where something changed, and in quiet at least
 // every two seconds, so that a kill costs the idle clock no more than that.
-func (l *Loop) remember(before watchdog.State, d watchdog.Decision, at time.Time) {
-	after := l.state
+func (l *Loop) remember(before watchdog.State, d watchdog.Decision, report watchdog.StopReport) {
+	after, at := l.state, d.At
 	changed := before.Activity != after.Activity || before.Threshold != after.Threshold ||
 		before.Attempt.Phase != after.Attempt.Phase || before.EverReady != after.EverReady
-	l.followStop(d, at)
+	l.followStop(d, report)
 	// The next look may come half an interval late, so this is the last in time where its age is near the bound.
 	if changed || at.Sub(l.lastSave) >= saveEvery-l.Rules.CheckInterval*3/2 {
 		l.keep(changed && before.Activity != after.Activity)
@@ -36,14 +36,15 @@ func (l *Loop) keep(sync bool) {
 	l.Memory.Save(c, sync)
 }
 
-// followStop writes what became of a stop into its record.
-func (l *Loop) followStop(d watchdog.Decision, at time.Time) {
+// followStop writes what became of a stop into its record. The core knows only of stops that it asked for itself, and forgets one that
+// work has ended: of the others the report tells.
+func (l *Loop) followStop(d watchdog.Decision, report watchdog.StopReport) {
 	stop := l.kept.Stop
 	if stop == nil || stop.StartID != l.Identity.StartID {
 		return
 	}
 	a := l.state.Attempt
-	result, detail := stop.Result, stop.Detail
+	result, detail, rung := stop.Result, stop.Detail, a.Rung
 	switch {
 	case d.Reason() == watchdog.Overtaken:
 		result, detail = "overtaken", d.Reasons[0].Detail
@@ -53,16 +54,27 @@ func (l *Loop) followStop(d watchdog.Decision, at time.Time) {
 		result, detail = "refused", a.Detail
 	case a.Phase == watchdog.StopWouldHave:
 		result, detail = "would_stop", a.Detail
+	case stop.Result != "asked":
+	case report.Phase == watchdog.StopRefused:
+		result, detail, rung = "refused", report.Detail, report.Rung
+	case report.Phase == watchdog.StopWouldHave:
+		result, detail, rung = "would_stop", report.Detail, report.Rung
 	}
-	if result == stop.Result && detail == stop.Detail {
+	l.endStop(result, detail, rung)
+}
+
+// endStop writes down and tells what became of the stop that is in the memory, where that is new.
+func (l *Loop) endStop(result, detail, rung string) {
+	stop := l.kept.Stop
+	if stop == nil || result == stop.Result && detail == stop.Detail {
 		return
 	}
 	next := *stop
-	next.Result, next.Detail, next.Rung = result, detail, a.Rung
+	next.Result, next.Detail, next.Rung = result, detail, rung
 	l.herald.stop(next)
 	l.kept.Stop = &next
 	l.Log.Info("stop attempt", zap.String("result", result), zap.String("target", next.Target), zap.String("rung", next.Rung),
-		zap.String("detail", detail), zap.Float64("seconds_since_request", at.Sub(next.RequestedAt).Seconds()))
+		zap.String("detail", detail), zap.Float64("seconds_since_request", time.Since(next.RequestedAt).Seconds()))
 	l.keep(true)
 }
 
@@ -78,7 +90,7 @@ func (l *Loop) proveLastStop() {
 	next := *stop
 	next.ProvenAt = watchdog.Known(time.Now())
 	l.kept.Stop = &next
-	l.undone(next, l.kept.Began.At)
+	l.undone(next)
 	l.Log.Info("the last stop is proven: this is a new start of the pod",
 		zap.Time("requested_at", stop.RequestedAt), zap.String("target", stop.Target), zap.String("rung", stop.Rung),
 		zap.String("reason", stop.Reason), zap.Float64("idle_seconds", stop.IdleFor.Seconds()),

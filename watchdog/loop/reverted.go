@@ -23,14 +23,19 @@ const (
 	undoneMost = 10 * time.Second
 )
 
-// undone takes a new start of the pod into the row of stops that were undone: it came within minutes of the stop, and no request has
-// come since the one before it.
-func (l *Loop) undone(stop memory.Stop, began time.Time) {
+// undone takes this start of the pod into the row of stops that were undone: it came within minutes of the stop, and no request has
+// come since the one before it. What a person had stopped they may start again as they like.
+func (l *Loop) undone(stop memory.Stop) {
+	began := l.kept.Began.At
+	if stop.Reason == personStop || began.Before(stop.RequestedAt) {
+		return // nor is it known when it was started, where its processes are older than the stop
+	}
 	if began.Sub(stop.RequestedAt) >= undoneWithin {
 		l.kept.Undone = memory.Undone{}
 		return
 	}
 	l.kept.Undone.Count++
+	l.kept.Undone.By, l.undoneNow = "", true
 	if l.kept.Undone.Count >= undoneFew {
 		l.kept.Undone.Until = began.Add(undoneFor)
 	}
@@ -39,9 +44,10 @@ func (l *Loop) undone(stop memory.Stop, began time.Time) {
 
 // findWho asks who undid the stop, where the provider keeps a record of that. It is called before the first tick.
 func (l *Loop) findWho(ctx context.Context) {
-	if l.WhoUndid == nil || l.kept.Undone.Count == 0 {
-		return
+	if l.WhoUndid == nil || !l.undoneNow {
+		return // whoever touched it since has undone nothing
 	}
+	l.undoneNow = false
 	ctx, cancel := context.WithTimeout(ctx, undoneMost)
 	defer cancel()
 	who, err := l.WhoUndid(ctx)

@@ -14,10 +14,12 @@ import (
 
 // attempt is the one stop that may be under way, beside the ticks. Its zero value is ready to use.
 type attempt struct {
-	mu       sync.Mutex
-	group    sync.WaitGroup
-	busy     bool
-	abandon  context.CancelFunc
+	mu      sync.Mutex
+	group   sync.WaitGroup
+	busy    bool
+	abandon context.CancelFunc
+	// ended is closed when the one under way has ended.
+	ended    chan struct{}
 	reports  []watchdog.StopReport
 	accepted time.Time
 }
@@ -30,10 +32,12 @@ func (a *attempt) begin(ctx context.Context, s stopper) <-chan watchdog.StopRepo
 	ctx, cancel := context.WithCancel(ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.busy, a.abandon = true, cancel
+	a.busy, a.abandon, a.ended = true, cancel, make(chan struct{})
+	ended := a.ended
 	a.reports = append(a.reports, watchdog.StopReport{Phase: watchdog.StopAsked})
 	a.group.Go(func() {
 		defer cancel()
+		defer close(ended)
 		report := s.Stop(ctx)
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -58,10 +62,37 @@ func (a *attempt) news() (report watchdog.StopReport) {
 	return report
 }
 
+// running says that an attempt is under way, or has ended and the core has not heard of it yet.
 func (a *attempt) running() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.busy
+	return a.busy || len(a.reports) > 0
+}
+
+// giveUp cancels the attempt that is under way and waits for its end, but not long. It says whether there was one, and whether it may
+// have had a yes; one that had none is forgotten.
+func (a *attempt) giveUp(most time.Duration) (asking, yes bool) {
+	a.mu.Lock()
+	ended := a.ended
+	asking = a.busy || len(a.reports) > 0
+	a.mu.Unlock()
+	if !asking {
+		return false, false
+	}
+	a.cancel()
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.busy || len(a.reports) > 0 && a.reports[len(a.reports)-1].Phase != watchdog.StopRefused {
+		return true, true
+	}
+	a.reports = nil
+	return true, false
 }
 
 // cancel ends an attempt that work has overtaken: the rungs that were not tried yet stay untried.
@@ -94,7 +125,7 @@ func (l *Loop) finalLook(ctx context.Context, reason, by string, let func(watchd
 	l.openStop(reason)
 	err := let(l.step(ctx, true))
 	if err == nil {
-		if !sleep(ctx, finalApart) {
+		if !l.pause(ctx, finalApart) {
 			err = context.Cause(ctx)
 		} else if d := l.step(ctx, true); ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -120,15 +151,20 @@ func stillDue(d watchdog.Decision) error {
 	return nil
 }
 
-// sleep waits, and says whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
+// pause waits between two looks, and says whether ctx let it. Orders are taken meanwhile: a hold that comes in the last second before a
+// stop must not come too late.
+func (l *Loop) pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case o := <-l.orders:
+			l.obey(ctx, o)
+		case <-timer.C:
+			return true
+		}
 	}
 }
 

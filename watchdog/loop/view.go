@@ -67,6 +67,12 @@ type Money struct {
 	ColdStartSamples      int
 }
 
+// Caps are the limits beyond which the pod is stopped whatever it does; unknown where none is set.
+type Caps struct {
+	MaxRuntime     watchdog.Maybe[time.Duration]
+	MaxSpendPerDay watchdog.Maybe[float64]
+}
+
 // SourceHealth is the record of one kind of source (vllm, gpu, sockets, host).
 type SourceHealth struct {
 	Up          bool
@@ -121,7 +127,11 @@ type View struct {
 	Persistent bool
 	Warnings   []string
 	// Leases are what people hold the pod by.
-	Leases    orders.Leases
+	Leases orders.Leases
+	// Draining: the pod is out of its service, for a stop.
+	Draining bool
+	// Caps are the limits that are set.
+	Caps      Caps
 	StartedAt time.Time
 	// Stale is after how long without a newer view the watchdog counts as stuck.
 	Stale time.Duration
