@@ -27,8 +27,10 @@ func Render(w io.Writer, s status.Status, o Options) error {
 	p.title(s)
 	p.verdict(s)
 	p.idle(s)
+	p.people(s)
 	p.warnings(s)
 	p.reasons(s)
+	p.serverLog(s)
 	p.serving(s)
 	p.money(s)
 	p.target(s)
@@ -64,6 +66,8 @@ func badge(s status.Status) (string, tone) {
 		return "[dry run]", yellow
 	case !s.Armed.Value:
 		return "[not armed]", red
+	case s.RevertedUntil.Known:
+		return "[disarmed]", red
 	}
 	return "[armed]", green
 }
@@ -136,11 +140,45 @@ func (p *sheet) idle(s status.Status) {
 		}
 		p.row("stop", t, "at "+clock(s.StopAt.Value, s.Now)+",", when)
 	}
+	if s.Draining.Value {
+		p.row("draining", yellow, "out of its service", "(/readyz fails)")
+	}
+}
+
+// people shows what people have asked for, and what keeps a pod whose stop is announced.
+func (p *sheet) people(s status.Status) {
 	if s.PostponedUntil.Known {
-		p.row("postponed", normal, "until "+clock(s.PostponedUntil.Value, s.Now), "")
+		p.row("postponed", yellow, "until "+clock(s.PostponedUntil.Value, s.Now), "(gpu-watchdog release ends that)")
 	}
 	for _, h := range s.Holds {
-		p.row("hold", normal, "until "+write(h.Until, func(t time.Time) string { return clock(t, s.Now) }), fmt.Sprintf("by %s: %s", text(h.By), text(h.Why)))
+		why := ""
+		if h.Why.Known {
+			why = ": " + text(h.Why)
+		}
+		p.row("held", yellow, "until "+write(h.Until, func(t time.Time) string { return clock(t, s.Now) }), "by "+text(h.By)+why)
+	}
+	if s.RevertedUntil.Known {
+		p.row("disarmed", red, "until "+clock(s.RevertedUntil.Value, s.Now), "or the next request: the last stops were undone")
+	}
+	switch {
+	case s.Verdict.Value != "warn":
+	case s.Capped():
+		p.row("to keep it", normal, "a hold does not help against a cap", "")
+	default:
+		p.row("to keep it", bold, "gpu-watchdog hold 2h", "")
+	}
+}
+
+// serverLog shows the last words of a server that is broken or has done its job.
+func (p *sheet) serverLog(s status.Status) {
+	if len(s.ServerLog) == 0 {
+		return
+	}
+	p.head("the server's last lines")
+	for _, line := range s.ServerLog {
+		for _, part := range wrap(clean(line), p.width-2) {
+			p.line("  " + part)
+		}
 	}
 }
 

@@ -76,6 +76,7 @@ func panels(t *testing.T) map[string]status.Status {
 
 	return map[string]status.Status{
 		"full": served(t, "full"), "before": served(t, "before"), "empty": served(t, "empty"),
+		"held": served(t, "held"), "announced": served(t, "announced"), "capped": served(t, "capped"), "broken": served(t, "broken"), "reverted": served(t, "reverted"),
 		"busy": busy, "warned": warned, "unproven": unproven,
 	}
 }

@@ -34,10 +34,17 @@ func (p *sheet) money(s status.Status) {
 	}
 	p.row("a cold start", normal, write(m.ColdStart, span), cold)
 	p.row("break-even", normal, write(s.BreakEven, span), "")
+	capped := ""
+	if most := s.Caps.MaxSpendPerDay; most.Known {
+		capped = " of at most " + usd(most.Value)
+	}
 	if m.SpentToday.Known {
-		p.row("today", normal, usd(m.SpentToday.Value), "(idle: "+write(m.IdleToday, usd)+")")
+		p.row("today", normal, usd(m.SpentToday.Value)+capped, "(idle: "+write(m.IdleToday, usd)+")")
 	} else {
-		p.row("today", normal, unknown, "")
+		p.row("today", normal, unknown+capped, "")
+	}
+	if most := s.Caps.MaxRuntime; most.Known {
+		p.row("this start", normal, write(s.Caps.RunFor, span)+" of at most "+span(most.Value), "")
 	}
 }
 
@@ -130,6 +137,9 @@ func (p *sheet) evidence(s status.Status) {
 	}
 	if h.Terminals.Known {
 		terminals = fmt.Sprintf("%d terminals", h.Terminals.Value)
+		if h.Terminals.Value == 1 {
+			terminals = "1 terminal"
+		}
 	}
 	source("host", h.State.Or(unknown), cores, terminals)
 }
@@ -175,7 +185,11 @@ func (p *sheet) lastStop(s status.Status) {
 	p.row("asked", normal, write(l.RequestedAt, func(t time.Time) string {
 		return clock(t, s.Now) + ", " + since(t, s.Now) + " ago"
 	}), "")
-	p.row("result", resultTones[l.Result.Value], text(l.Result), "("+text(l.Target)+")")
+	detail := text(l.Target)
+	if l.Detail.Known {
+		detail += ": " + clean(l.Detail.Value)
+	}
+	p.row("result", resultTones[l.Result.Value], text(l.Result), "("+detail+")")
 	if l.Proof.Known {
 		p.row("proof", proofTones[l.Proof.Value], text(l.Proof), "")
 	}

@@ -23,8 +23,8 @@ func Of(v *loop.View, now time.Time, version string) Status {
 		Now:      second(now),
 		Warnings: []string{},
 		Reasons:  []Reason{},
-		Holds:    []Hold{},
-		Sources:  Sources{VLLM: []Server{}, GPU: []GPU{}, Sockets: Sockets{Ports: []uint16{}}},
+		Holds:    []Hold{}, ServerLog: []string{},
+		Sources: Sources{VLLM: []Server{}, GPU: []GPU{}, Sockets: Sockets{Ports: []uint16{}}},
 	}
 	if v == nil {
 		s.Warnings = append(s.Warnings, undecided)
@@ -45,6 +45,12 @@ func Of(v *loop.View, now time.Time, version string) Status {
 	s.Sources.Sockets.Ports = append(s.Sources.Sockets.Ports, id.Ports...)
 	s.LastStop = lastStop(v.LastStop)
 	s.Money = money(v)
+	s.Caps = caps(v)
+	s.Draining = watchdog.Known(v.Draining)
+	for _, h := range v.Leases.Holds {
+		s.Holds = append(s.Holds, Hold{Until: instant(h.Until), By: text(h.By), Why: text(h.Why)})
+	}
+	s.PostponedUntil = instant(v.Leases.PostponedUntil)
 	if Decided(v) {
 		s.decided(v, now)
 	}
@@ -89,6 +95,10 @@ func (s *Status) decided(v *loop.View, now time.Time) {
 	}
 	s.BreakEven = BreakEven(d.Quote)
 	s.StopAt = instant(d.StopAt.Value)
+	if v.Snapshot.RevertedUntil.After(d.At) {
+		s.RevertedUntil = instant(v.Snapshot.RevertedUntil)
+	}
+	s.ServerLog = append(s.ServerLog, d.Tail...)
 	s.Sources = sources(v, now)
 }
 
@@ -144,11 +154,22 @@ func money(v *loop.View) Money {
 	return m
 }
 
+func caps(v *loop.View) Caps {
+	out := Caps{MaxSpendPerDay: finite(v.Caps.MaxSpendPerDay)}
+	if most := v.Caps.MaxRuntime; most.Known {
+		out.MaxRuntime = seconds(most.Value)
+	}
+	if ran := v.Snapshot.RunFor; ran.Known {
+		out.RunFor = seconds(ran.Value)
+	}
+	return out
+}
+
 func lastStop(l *loop.LastStop) *LastStop {
 	if l == nil {
 		return nil
 	}
-	return &LastStop{RequestedAt: instant(l.RequestedAt), Target: text(l.Target), Result: text(l.Result), Proof: text(l.Proof)}
+	return &LastStop{RequestedAt: instant(l.RequestedAt), Target: text(l.Target), Result: text(l.Result), Detail: text(l.Detail), Proof: text(l.Proof)}
 }
 
 // text is unknown where it is empty.

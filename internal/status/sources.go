@@ -23,7 +23,7 @@ func sources(v *loop.View, now time.Time) Sources {
 		VLLM:    []Server{},
 		GPU:     []GPU{},
 		Sockets: Sockets{State: text(evidence.Sockets), Ports: []uint16{}},
-		Host:    Host{State: text(evidence.Host), CPUCores: finite(v.Decision.CPUCores)},
+		Host:    Host{State: text(evidence.Host), CPUCores: finite(v.Decision.CPUCores), Terminals: snap.People.TerminalsOpen},
 	}
 	for _, s := range snap.Servers {
 		out.VLLM = append(out.VLLM, Server{

@@ -35,13 +35,20 @@ type Status struct {
 	Policy     watchdog.Maybe[string]  `json:"policy"`
 	Wake       watchdog.Maybe[string]  `json:"wake"`
 	StopAt     Time                    `json:"stop_at"`
-	// PostponedUntil and Holds have no source yet; they are here because the document always has all its fields.
-	PostponedUntil Time            `json:"postponed_until"`
-	Holds          []Hold          `json:"holds"`
-	Money          Money           `json:"money"`
-	Sources        Sources         `json:"sources"`
-	Serving        serving.Summary `json:"serving"`
-	LastStop       *LastStop       `json:"last_stop"`
+	// PostponedUntil is the moment before which somebody wants no stop. Holds are sorted by their ends.
+	PostponedUntil Time   `json:"postponed_until"`
+	Holds          []Hold `json:"holds"`
+	Caps           Caps   `json:"caps"`
+	// Draining: the pod is out of its service, because it is about to be stopped.
+	Draining watchdog.Maybe[bool] `json:"draining"`
+	// RevertedUntil is until when nothing is stopped because the last stops were undone; null where they were not.
+	RevertedUntil Time `json:"reverted_until"`
+	// ServerLog are the last lines of a server that is broken, or whose job is done, oldest first, where we run it.
+	ServerLog []string        `json:"server_log"`
+	Money     Money           `json:"money"`
+	Sources   Sources         `json:"sources"`
+	Serving   serving.Summary `json:"serving"`
+	LastStop  *LastStop       `json:"last_stop"`
 }
 
 // Time is an instant that may be unknown.
@@ -63,11 +70,24 @@ type Reason struct {
 	Since  Time   `json:"since"`
 }
 
+// Capped: the verdict is a cap's, which no hold keeps off.
+func (s Status) Capped() bool {
+	return s.Reason.Value == string(watchdog.MaxRuntime) || s.Reason.Value == string(watchdog.MaxSpend)
+}
+
 // Hold is one lease that keeps the pod.
 type Hold struct {
 	Until Time                   `json:"until"`
 	By    watchdog.Maybe[string] `json:"by"`
 	Why   watchdog.Maybe[string] `json:"why"`
+}
+
+// Caps are the limits that stop the pod whatever it does, null where none is set, and what runs against the first of them: how long
+// this start of the pod has lasted. What runs against the other is Money's SpentToday.
+type Caps struct {
+	MaxRuntime     watchdog.Maybe[float64] `json:"max_runtime_seconds"`
+	RunFor         watchdog.Maybe[float64] `json:"run_seconds"`
+	MaxSpendPerDay watchdog.Maybe[float64] `json:"max_spend_per_day_usd"`
 }
 
 // Money is what the pod costs.
@@ -135,6 +155,7 @@ type LastStop struct {
 	RequestedAt Time                   `json:"requested_at"`
 	Target      watchdog.Maybe[string] `json:"target"`
 	Result      watchdog.Maybe[string] `json:"result"`
+	Detail      watchdog.Maybe[string] `json:"detail"`
 	Proof       watchdog.Maybe[string] `json:"proof"`
 	Grade       watchdog.Maybe[string] `json:"grade"`
 	NextRequest Time                   `json:"next_request_at"`

@@ -81,6 +81,15 @@ var families = []family{
 			}
 			e(unix(v.Decision.StopAt.Value))
 		})},
+	{name: "hold_until_timestamp_seconds", kind: gauge, help: "Until when people hold the pod, as a Unix time; 0 if nobody does.",
+		read: func(v *loop.View, e emit) {
+			last, ok := v.Leases.Last()
+			if !ok {
+				e(0)
+				return
+			}
+			e(unix(last.Until))
+		}},
 	{name: "decisions_total", kind: counter, labels: []string{"verdict", "reason"}, absent: "that verdict was never given for that reason",
 		help: "Decisions by verdict and deciding reason.",
 		read: func(v *loop.View, e emit) {

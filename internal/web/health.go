@@ -49,9 +49,9 @@ func unable(v *loop.View) (code watchdog.Reason, why string) {
 		return watchdog.NotArmed, "nothing has been decided yet"
 	}
 	id := v.Identity
-	// What the decision itself says comes first: it knows of locked pods and of an identity that was lost.
+	// What the decision itself says comes first: it knows of locked pods, of an identity that was lost, and of stops that were undone.
 	for _, b := range v.Decision.Reasons {
-		if b.Code == watchdog.NotArmed || b.Code == watchdog.TargetRefused {
+		if b.Code == watchdog.NotArmed || b.Code == watchdog.TargetRefused || b.Code == watchdog.StopReverted {
 			return b.Code, reasonText(b.Code, b.Detail)
 		}
 	}

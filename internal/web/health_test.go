@@ -33,6 +33,8 @@ func TestArmed(t *testing.T) {
 		"no identity":        {func(v *loop.View) { v.Identity.StartID = "" }, 503, "not_armed: the identity of this start is unknown"},
 		"locked":             {leading(watchdog.TargetRefused, "the provider says that this pod is locked"), 503, "target_refused: the provider says"},
 		"decided not armed":  {leading(watchdog.NotArmed, "STOP is unusable"), 503, "not_armed: STOP is unusable"},
+		"stops were undone":  {func(v *loop.View) { *v = *revertedView() }, 503, "stop_reverted: 2 stops in a row"},
+		"held":               {func(v *loop.View) { *v = *heldView() }, 200, "armed"},
 		"locked after overtaken": {func(v *loop.View) {
 			v.Decision.Reasons = []watchdog.Because{{Code: watchdog.Overtaken}, {Code: watchdog.TargetRefused}}
 		}, 503, "target_refused: the pod may not be stopped"},

@@ -22,7 +22,7 @@ import (
 )
 
 func TestMetricsGolden(t *testing.T) {
-	for name, v := range map[string]*loop.View{"full": fullView(), "empty": {}, "before": nil} {
+	for name, v := range map[string]*loop.View{"full": fullView(), "held": heldView(), "empty": {}, "before": nil} {
 		t.Run(name, func(t *testing.T) {
 			s := showing(v)
 			s.ObserveTick(0.004)

@@ -46,7 +46,7 @@ func TestPageIsSelfContained(t *testing.T) {
 // Every field that the script reads is one that /status has.
 func TestPageReadsWhatStatusSays(t *testing.T) {
 	var document map[string]any
-	if err := json.Unmarshal([]byte(body(t, get(t, showing(fullView()), "/status"))), &document); err != nil {
+	if err := json.Unmarshal([]byte(body(t, get(t, showing(heldView()), "/status"))), &document); err != nil {
 		t.Fatal(err)
 	}
 	last, _ := document["last_stop"].(map[string]any)
@@ -55,7 +55,10 @@ func TestPageReadsWhatStatusSays(t *testing.T) {
 	target, _ := document["target"].(map[string]any)
 	serving, _ := document["serving"].(map[string]any)
 	ttft, _ := serving["ttft_seconds"].(map[string]any)
-	for object, fields := range map[string]map[string]any{"s": document, "l": last, "src": sources, "m": money, "t": target, "w": serving, "f": ttft} {
+	caps, _ := document["caps"].(map[string]any)
+	holds, _ := document["holds"].([]any)
+	hold, _ := holds[0].(map[string]any)
+	for object, fields := range map[string]map[string]any{"s": document, "c": caps, "h": hold, "l": last, "src": sources, "m": money, "t": target, "w": serving, "f": ttft} {
 		reads := regexp.MustCompile(`[^\w.]`+object+`\.([a-z_][a-z_0-9]*)`).FindAllStringSubmatch(pageScript, -1)
 		if len(reads) == 0 {
 			t.Errorf("the script reads nothing of %q", object)

@@ -23,6 +23,8 @@ function span(seconds) {
 const usd = (v) => (Math.abs(v) >= 0.1 || v === 0 ? v.toFixed(2) : v.toPrecision(2)) + " $";
 const percent = (v) => `${Math.round(v * 10) / 10} %`;
 const clock = (t) => new Date(t).toLocaleTimeString();
+// With its day where that is another one.
+const moment = (t, now) => (new Date(t).toDateString() === new Date(now).toDateString() ? clock(t) : new Date(t).toLocaleString());
 const ago = (t, now) => `${span((Date.parse(now) - Date.parse(t)) / 1000)} ago`;
 
 // Numbers as the panel in the terminal writes them: two or three digits, and bounds that are rounded away from the truth between them.
@@ -66,25 +68,39 @@ function hero(s) {
   at("clock").replaceChildren("idle ", or(s.idle_seconds, span), s.threshold_seconds === null
     ? el("span", "dim", ", and no threshold: it is chosen when idleness begins") : ` of ${span(s.threshold_seconds)}`);
   at("stop").className = s.verdict === "warn" || s.verdict === "stop" ? "bad" : "";
-  at("stop").replaceChildren(s.stop_at === null ? el("span", "dim", "no stop in sight") : el("strong", "", `stop at ${clock(s.stop_at)}, in ${span((Date.parse(s.stop_at) - Date.parse(s.now)) / 1000)}`));
+  at("people").replaceChildren(...people(s));
+  at("stop").replaceChildren(s.stop_at === null ? el("span", "dim", "no stop in sight") : el("strong", "", `stop at ${moment(s.stop_at, s.now)}, in ${span((Date.parse(s.stop_at) - Date.parse(s.now)) / 1000)}`));
+}
+
+// What people asked for, and what to type to keep a pod whose stop is announced. No hold keeps off a cap.
+function people(s) {
+  const list = [], until = (t) => el("strong", "", moment(t, s.now)), type = (order) => el("code", "", `gpu-watchdog ${order}`);
+  for (const h of s.holds) list.push(el("li", "", "held until ", until(h.until), ` by ${h.by ?? "somebody"}${h.why ? `: ${h.why}` : ""}`));
+  if (s.postponed_until) list.push(el("li", "", "put off until ", until(s.postponed_until)));
+  if (list.length) list.push(el("li", "dim", type("release"), " ends that"));
+  if (s.reverted_until) list.push(el("li", "bad", "stops nothing until ", until(s.reverted_until), ", or until a request comes"));
+  if (s.verdict === "warn") list.push(s.reason === "max_runtime" || s.reason === "max_spend" ? el("li", "", "a hold does not help against a cap") : el("li", "", "to keep it, type in the pod: ", type("hold 2h")));
+  return list;
 }
 
 function badges(s) {
   const list = [];
+  if (s.draining) list.push(el("span", "badge note", "draining"));
   if (s.dry_run) list.push(el("span", "badge note", "dry run"));
-  if (s.armed !== null) list.push(s.armed ? el("span", "badge good", "armed") : el("span", "badge bad", "not armed"));
+  if (s.armed !== null) list.push(s.armed && s.reverted_until ? el("span", "badge bad", "disarmed") : s.armed ? el("span", "badge good", "armed") : el("span", "badge bad", "not armed"));
   at("badges").replaceChildren(...list);
 }
 
 function money(s) {
-  const m = s.money;
-  return facts(
+  const m = s.money, c = s.caps, most = (limit, write) => (limit === null ? null : el("span", "dim", ` of at most ${write(limit)}`)), rows = [
     ["an hour", or(m.price_usd_per_hour, usd), m.price_source ? el("span", "dim", ` from the ${m.price_source}`) : null],
     ["a cold start", or(m.cold_start_seconds, span), m.cold_start_samples === null ? null : el("span", "dim", m.cold_start_samples ? ` measured ${m.cold_start_samples}×` : " assumed, none measured yet")],
     ["break-even", or(s.break_even_seconds, span)],
-    ["spent today", or(m.spent_today_usd, usd)],
+    ["spent today", or(m.spent_today_usd, usd), most(c.max_spend_per_day_usd, usd)],
     ["of it idle", or(m.idle_today_usd, usd)],
-  );
+  ];
+  if (c.max_runtime_seconds !== null) rows.push(["this start", or(c.run_seconds, span), most(c.max_runtime_seconds, span)]);
+  return facts(...rows);
 }
 
 const tellers = { spans: "vLLM's spans", rows: "posted rows", histograms: "vLLM's histograms (bounds)" };
@@ -129,13 +145,13 @@ function sources(s) {
   for (const v of src.vllm) rows.push(["vllm", stateOf(v.state), ` ${v.url} `, el("span", "dim", v.version ?? "", v.last_success ? ` answered ${ago(v.last_success, s.now)}` : v.state === "ok" ? "" : " no answer yet")]);
   for (const g of src.gpu) rows.push(["gpu", stateOf(g.state), ` ${g.name ?? ""} `, g.percent_max === null ? null : percent(g.percent_max), g.floor_percent === null ? null : el("span", "dim", ` noise floor ${percent(g.floor_percent)}`)]);
   rows.push(["sockets", stateOf(src.sockets.state), ` ports ${src.sockets.ports.join(", ") || "none"} `, src.sockets.last_bytes_seconds_ago === null ? null : el("span", "dim", `bytes ${span(src.sockets.last_bytes_seconds_ago)} ago from ${src.sockets.last_peer ?? "unknown"}`)]);
-  rows.push(["host", stateOf(src.host.state), src.host.cpu_cores === null ? null : ` ${src.host.cpu_cores.toFixed(2)} cores`]);
+  rows.push(["host", stateOf(src.host.state), src.host.cpu_cores === null ? null : ` ${src.host.cpu_cores.toFixed(2)} cores`, src.host.terminals === null ? null : el("span", "dim", ` terminals open: ${src.host.terminals}`)]);
   return facts(...rows);
 }
 
 function lastStop(s) {
   const l = s.last_stop;
-  return facts(["asked", or(l.requested_at, (t) => new Date(t).toLocaleString())], ["of", or(l.target)], ["result", or(l.result)], ["proof", or(l.proof)]);
+  return facts(["asked", or(l.requested_at, (t) => new Date(t).toLocaleString())], ["of", or(l.target)], ["result", or(l.result), l.detail && el("span", "dim", ` ${l.detail}`)], ...(l.proof ? [["proof", l.proof]] : []));
 }
 
 const reasons = (s) => el("ul", "", ...s.reasons.map((r) => el("li", "", el("code", "", r.code), ` ${r.detail} `, r.since ? el("span", "dim", `since ${clock(r.since)}`) : null)));
@@ -150,6 +166,7 @@ function show(s) {
   const cards = [];
   if (s.warnings.length) cards.push(card("Warnings", el("ul", "", ...s.warnings.map((w) => el("li", "", w))), "wide warn"));
   if (s.reasons.length) cards.push(card("Why", reasons(s), "wide"));
+  if (s.server_log.length) cards.push(card("The server's last lines", el("pre", "", s.server_log.join("\n")), "wide"));
   cards.push(card("Serving", served(s), "wide"), card("Money", money(s)), card("Target", target(s)));
   if (s.last_stop) cards.push(card("Last stop", lastStop(s)));
   cards.push(card("Evidence", sources(s), "wide"));
