@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -34,8 +33,6 @@ type watch struct {
 	policy    costmodel.Policy
 	aim       aim
 	orders    *control.Server
-	// led is the view of the last final look, after which a stop is asked for or not.
-	led atomic.Pointer[loop.View]
 	// beside is what runs beside the loop until ctx ends.
 	beside []func(ctx context.Context)
 	close  func(ctx context.Context)
@@ -49,20 +46,12 @@ func (w *watch) latest() *loop.View {
 	return w.loop.Latest()
 }
 
-// published remembers what led to a stop: the ticks go on while it is asked for, and the newest decision is about that then.
-func (w *watch) published(v *loop.View) {
-	if v.Snapshot.Final {
-		w.led.Store(v)
-	}
-	w.telemetry.store.Record(v)
-}
-
 // decision is the one that led to a stop, for whoever is asked for it.
 func (w *watch) decision() watchdog.Decision {
-	if v := w.led.Load(); v != nil {
-		return v.Decision
+	if w.loop == nil {
+		return watchdog.Decision{}
 	}
-	return watchdog.Decision{}
+	return w.loop.Deciding()
 }
 
 // servedPorts are the ports that the socket table is read for.
@@ -162,7 +151,7 @@ func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
 	w.config.Report = func() []string {
 		return slices.Concat(w.web.Warnings(), rows.warnings(), w.orders.Warnings(), told.Warnings())
 	}
-	w.config.Observed, w.config.Published = w.web.ObserveTick, w.published
+	w.config.Observed, w.config.Published = w.web.ObserveTick, rows.store.Record
 	w.config.Started = func(start costmodel.Start) {
 		rows.store.ColdStart(start)
 		w.server.measured(start, func(d time.Duration) watchdog.Maybe[float64] {

@@ -118,6 +118,8 @@ type Loop struct {
 	totals   Counters
 	pod      atomic.Pointer[described]
 	stopping attempt
+	// asking is what led to the last stop that was asked for.
+	asking atomic.Pointer[watchdog.Decision]
 	// undoneNow: this start undid a stop, and nobody has been asked yet who did it.
 	undoneNow bool
 	// stopBefore is the stop that the memory held before the one that a final look is about.
@@ -170,6 +172,15 @@ func New(c Config) *Loop {
 
 // Latest is the newest published view, nil before the first tick.
 func (l *Loop) Latest() *View { return l.view.Load() }
+
+// Deciding is what led to the stop that is being asked for, with the person at the head of its reasons who asked for it, if one did:
+// the ticks go on meanwhile, and the newest decision is about that. It is safe for concurrent use.
+func (l *Loop) Deciding() watchdog.Decision {
+	if d := l.asking.Load(); d != nil {
+		return *d
+	}
+	return watchdog.Decision{}
+}
 
 // Run ticks until ctx ends. A tick that is late is counted, and never made up for. Run never returns because of a stop
 // that it asked for: a container that exits is started again and costs on.

@@ -31,6 +31,9 @@ func TestAnIdlePodIsStoppedOnceAfterTwoFinalLooks(t *testing.T) {
 		if len(finals) != 3 || finals[2]-finals[1] < time.Second {
 			t.Errorf("looks before the stop at %v, want the tick's and two final ones at least a second apart", finals)
 		}
+		if got := st.loop.Deciding().Reasons[0].Code; got != watchdog.ThresholdReached {
+			t.Errorf("whoever is asked is told %s, want what led to the stop, not what the ticks say since", got)
+		}
 		if got := st.memory.kept().Stop; got == nil || got.Result != "accepted" || got.Rung != "v2_action" {
 			t.Errorf("memory holds stop %+v, want it accepted by v2_action", got)
 		}

@@ -57,6 +57,9 @@ func TestAPersonsStopIsCarriedOutAndAnswered(t *testing.T) {
 				if got := st.memory.kept().Stop; got == nil || got.Result != "accepted" || got.Reason != personStop {
 					t.Errorf("the memory holds %+v, want the person's stop accepted", got)
 				}
+				if because := st.loop.Deciding().Reasons[0]; because.Code != personStop || because.Detail != "by root" {
+					t.Errorf("whoever is asked is told %+v, want who asked", because)
+				}
 				told := st.people.of(notify.StopRequested)
 				if len(told) != 1 || !strings.Contains(told[0].Text, personStop) {
 					t.Errorf("told %+v, want once that the pod is being stopped", told)

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -132,6 +133,10 @@ func (l *Loop) finalLook(ctx context.Context, reason, by string, let func(watchd
 		} else if err = let(d); err == nil {
 			l.Log.Info("stop requested", zap.String("target", l.Identity.Target.Kind), zap.String("pod", l.Identity.Target.ID),
 				zap.String("reason", reason), zap.String("by", by), zap.Float64("idle_seconds", d.Idle.Seconds()), zap.Bool("dry_run", l.Identity.DryRun))
+			if reason == personStop {
+				d.Reasons = slices.Concat([]watchdog.Because{{Code: personStop, Detail: "by " + by, Since: d.At}}, d.Reasons)
+			}
+			l.asking.Store(&d)
 			return l.stopping.begin(ctx, l.Stopper), nil
 		}
 	}
