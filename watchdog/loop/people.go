@@ -58,9 +58,10 @@ func (l *Loop) Hold(ctx context.Context, o orders.Hold) (orders.Answer, error) {
 func (l *Loop) Release(ctx context.Context, o orders.Release) (orders.Answer, error) {
 	return l.ask(ctx, func(_ context.Context, now time.Time) (orders.Answer, error) {
 		leases, ended := l.kept.Leases.Release(now, o)
+		putOff := l.kept.Leases.At(now).PostponedUntil.After(leases.PostponedUntil)
 		l.kept.Leases = leases
 		text := "no hold stood"
-		if len(ended) > 0 {
+		if len(ended) > 0 || putOff {
 			text = "released"
 		}
 		return orders.Answer{Text: text}, nil

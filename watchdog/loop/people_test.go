@@ -95,6 +95,15 @@ func TestReleaseEndsWhatIsHeld(t *testing.T) {
 		if err != nil || len(all.Holds) != 0 || all.Text != "released" || len(st.memory.kept().Leases.Holds) != 0 {
 			t.Errorf("release left %+v in the answer %q and %+v in the memory (%v)", all.Holds, all.Text, st.memory.kept().Leases, err)
 		}
+		if _, err := st.loop.Postpone(t.Context(), orders.Postpone{For: time.Hour, By: "root"}); err != nil {
+			t.Fatal(err)
+		}
+		if own, err := st.loop.Release(t.Context(), orders.Release{By: "ann", Own: true}); err != nil || own.Text != "no hold stood" {
+			t.Errorf("ann's own release of root's postponement was answered %q (%v)", own.Text, err)
+		}
+		if off, err := st.loop.Release(t.Context(), orders.Release{By: "ann"}); err != nil || off.Text != "released" {
+			t.Errorf("the release of a postponement was answered %q (%v)", off.Text, err)
+		}
 		none, err := st.loop.Release(t.Context(), orders.Release{By: "ann"})
 		if err != nil || none.Text != "no hold stood" {
 			t.Errorf("a release of nothing was answered %q (%v)", none.Text, err)
