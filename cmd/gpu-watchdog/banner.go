@@ -43,8 +43,13 @@ func (w *watch) banner(log *zap.Logger) {
 		if min := c.Rules.MinRuntime - c.Kept.State.ReadyFor; min > left {
 			left = min
 		}
+		leases := c.Kept.Leases.At(time.Now())
+		if last, held := leases.Last(); held {
+			left = max(left, time.Until(last.Until))
+		}
+		left = max(left, time.Until(leases.PostponedUntil))
 		fields = append(fields, zap.Time("earliest_stop", time.Now().Add(left).Truncate(time.Second)),
-			zap.String("to_prevent", "send it work, or restart with WATCHDOG_DRY_RUN=true"))
+			zap.String("to_prevent", "gpu-watchdog hold 2h, or send it work"))
 	}
 	log.Info("watchdog started", fields...)
 	for _, warning := range c.Warnings {

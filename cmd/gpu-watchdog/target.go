@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -138,6 +139,11 @@ func (a aim) described() bool {
 		}
 	}
 	return false
+}
+
+// usable says that a stop may go that way.
+func (a aim) usable(kind string) bool {
+	return slices.ContainsFunc(a.means, func(m means) bool { return m.unusable == "" && m.target.Kind == kind })
 }
 
 // Rehearse goes through all means in their order. One that would do is enough: the ladder has the others for when it does not.

@@ -134,8 +134,8 @@ func wire(cfg config.Config, env host.PodEnv, log *zap.Logger) (*watch, error) {
 		w.config.Rehearse = a.Rehearse
 	}
 	w.config.WhoUndid = a.WhoUndid
-	if cfg.Stop.Has(config.StopKubernetes) {
-		w.config.Drain = drainFor
+	if !cfg.DryRun && a.usable(config.StopKubernetes) {
+		w.config.Drain = drainFor // a dry run must not take the pod out of its service either
 	}
 	if told != nil {
 		w.config.Notifier = told
