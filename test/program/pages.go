@@ -20,7 +20,18 @@ type Status struct {
 	Reasons    []Reason `json:"reasons"`
 	Warnings   []string `json:"warnings"`
 	Idle       float64  `json:"idle_seconds"`
-	Target     struct {
+	Holds      []struct {
+		By  string `json:"by"`
+		Why string `json:"why"`
+	} `json:"holds"`
+	LastStop struct {
+		Target string `json:"target"`
+		Result string `json:"result"`
+		Detail string `json:"detail"`
+	} `json:"last_stop"`
+	Target struct {
+		Kind       string `json:"kind"`
+		ID         string `json:"id"`
 		Permission string `json:"permission"`
 		Detail     string `json:"detail"`
 	} `json:"target"`
