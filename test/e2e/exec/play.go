@@ -322,7 +322,9 @@ func (p *play) wrongModel(ctx context.Context) error {
 
 func (p *play) dead(ctx context.Context) error {
 	p.leave()
-	w, err := p.wrap(ctx, "dead", true, func(port string) []string { return stage.Command(p.config.venv, p.config.model, port) }, "VLLM_KEEP_ALIVE_ON_ENGINE_DEATH=1")
+	w, err := p.wrap(ctx, "dead", true, func(port string) []string { return stage.Command(p.config.venv, p.config.model, port) },
+		// One that goes on without its engine is not started again. Within STARTUP_TIMEOUT of its start it may be loading still.
+		"VLLM_KEEP_ALIVE_ON_ENGINE_DEATH=1", "WATCHDOG_STARTUP_TIMEOUT=90s")
 	if err != nil {
 		return err
 	}
