@@ -19,7 +19,7 @@ func (r *Rules) wreck(n State, s Snapshot, srv servers) Because {
 		return Because{Code: JobDone, Detail: "what this pod was started for has ended with 0"}
 	case len(n.Crashes) >= crashFew && gone:
 		return Because{Code: CrashLoop, Detail: fmt.Sprintf("%d starts within %s died before the server was ready, or within %s of it%s", len(n.Crashes), crashWithin, crashSoon, s.Child.lastStatus())}
-	case srv.down != "" && !r.comesAgain(s.Child):
+	case srv.down != "" && !r.comesAgain(s.Child, srv):
 		return Because{Code: ServerDead, Detail: srv.down + s.Child.lastStatus()}
 	case !n.EverReady && len(srv.overdue) > 0 && gone:
 		return Because{Code: NeverReady, Detail: fmt.Sprintf("%s has not been ready within %s%s", strings.Join(srv.overdue, ", "), r.StartupTimeout, s.Child.lastStatus())}
@@ -27,8 +27,11 @@ func (r *Rules) wreck(n State, s Snapshot, srv servers) Because {
 	return Because{}
 }
 
-// comesAgain: the supervisor has started the server anew, and it may be loading still.
-func (r *Rules) comesAgain(c Child) bool { return c.Running && c.RunningFor < r.StartupTimeout }
+// comesAgain: the supervisor has started the server anew since it went down, and it may be loading still. A process that lives on
+// after its engine has died does not.
+func (r *Rules) comesAgain(c Child, srv servers) bool {
+	return c.Running && c.RunningFor < r.StartupTimeout && c.RunningFor <= srv.downFor
+}
 
 func (c Child) lastStatus() string {
 	if !c.Known || c.Failures == 0 {

@@ -119,8 +119,10 @@ type ServerState struct {
 	// ReadyFor is how long this start of it has been ready.
 	ReadyFor time.Duration `json:"ready_for_ns"`
 	// Down: it was ready and refuses or is dead now.
-	Down  bool  `json:"down"`
-	Track Track `json:"track"`
+	Down bool `json:"down"`
+	// DownFor is how long ago it may have gone down at most, 0 where it is not.
+	DownFor time.Duration `json:"down_ns"`
+	Track   Track         `json:"track"`
 	// LoadSeen: /load was above 0 in this epoch, so its 0 means something.
 	LoadSeen bool `json:"load_seen"`
 	// UnbackedFor is how long the gauge has said "running" while a tracked /load said 0 and nothing moved.

@@ -71,7 +71,7 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 		n.SparedLead = lead(p.SparedLead, w.because, srv.skipped > 0)
 	case w.loading && wreck.Code != JobDone && wreck.Code != CrashLoop:
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: srv.loading}}
-	case srv.alive == 0 && srv.down != "" && r.comesAgain(s.Child) && wreck.Code == "":
+	case srv.alive == 0 && srv.down != "" && r.comesAgain(s.Child, srv) && wreck.Code == "":
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: fmt.Sprintf("%s was started again %s ago", srv.down, s.Child.RunningFor.Round(time.Second))}}
 	case wreck.Code != "":
 		w.activity, w.because, w.tail = Broken, []Because{wreck}, s.Child.Tail
@@ -181,7 +181,9 @@ type servers struct {
 	// alive servers answered quiet; skipped ones were not asked; unread ones may hide requests.
 	alive, skipped, unread int
 	// gone ones have nobody who listens, or are dead.
-	gone                     int
+	gone int
+	// downFor is how long ago the first of those that are down may have gone.
+	downFor                  time.Duration
 	running, waiting, tokens Maybe[float64]
 	ports                    map[uint16]portKind
 	// overdue servers never came; foreign ones answer, but not with a page of vLLM; garbled ones do so while they might
@@ -215,6 +217,11 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 		was := serverState(p, s.URL)
 		n, f := r.server(was, s, elapsed, based)
 		n.ReadyFor = n.readyFor(was, s, elapsed)
+		n.DownFor = 0
+		if n.Down {
+			n.DownFor = was.DownFor + elapsed
+			out.downFor = max(out.downFor, n.DownFor)
+		}
 		next = append(next, n)
 		out.hard = append(out.hard, f.hard...)
 		out.soft = append(out.soft, f.soft...)

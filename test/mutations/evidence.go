@@ -22,7 +22,7 @@ var evidenceMutations = []mutation{
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: srv.loading}}
 `, ""},
 	{"a server loads for ever", serversFile, `n.Waited < r.StartupTimeout`, `true`},
-	{"a dead server is not broken", brokenFile, `srv.down != "" && !r.comesAgain(s.Child)`, `false`},
+	{"a dead server is not broken", brokenFile, `srv.down != "" && !r.comesAgain(s.Child, srv)`, `false`},
 	{"broken comes before busy", windowFile, `	case len(hard)+len(w.soft) > 0:`, `	case len(hard)+len(w.soft) > 0 && srv.down == "":`},
 	{"a first look is quiet", windowFile, `case !p.Based:`, `case false:`},
 	{"a late look is quiet", windowFile, `s.Elapsed > r.late(s.Final)`, `false`},

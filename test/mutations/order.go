@@ -76,6 +76,7 @@ var orderMutations = []mutation{
 	{"the death of a server that served for long is a crash", brokenFile, `s.ReadyFor >= crashSoon })`, `false })`},
 	{"a crash without a supervisor is none", brokenFile, `was.ReadyFor < crashSoon && (now.Down || again)`, `false`},
 	{"a server that its supervisor starts again is dead", brokenFile, `c.Running && c.RunningFor < r.StartupTimeout`, `false`},
+	{"a process whose engine has died is loading", brokenFile, ` && c.RunningFor <= srv.downFor`, ``},
 	{"a server that its supervisor started is loading for ever", brokenFile, `c.Running && c.RunningFor < r.StartupTimeout`, `c.Running`},
 	{"a stop that would be refused is asked for", rulesFile, `	case j.snapshot.Pod.Refused != "":`, `	case false:`},
 	{"stops that were undone go on", rulesFile, `	case j.snapshot.RevertedUntil.After(j.snapshot.At):`, `	case false:`},
