@@ -85,20 +85,7 @@ func StartIdentity(cfg IdentityConfig) (Identity, error) {
 		out.warn("POD_UID is set to %.40q, which is no pod's UID: using a start-id file instead", uid)
 	}
 
-	paths := []string{cfg.File}
-	if cfg.File == "" {
-		temp := cfg.TempDir
-		if temp == "" {
-			temp = os.TempDir()
-		}
-		paths = []string{under(cfg.Root, defaultStartIDFile), filepath.Join(temp, "gpu-watchdog", "start-id")}
-	}
-	volumes := map[string]string{}
-	for _, path := range paths {
-		volumes[path] = volumeOf(cfg.Root, path, append([]string{networkVolume}, cfg.Volumes...))
-	}
-	// A place that a stop empties comes before one that it does not.
-	slices.SortStableFunc(paths, func(a, b string) int { return cmp.Compare(min(len(volumes[a]), 1), min(len(volumes[b]), 1)) })
+	paths, volumes := cfg.places()
 	var failed []error
 	for _, path := range paths {
 		volume := volumes[path]
@@ -121,6 +108,25 @@ func StartIdentity(cfg IdentityConfig) (Identity, error) {
 	}
 	return out, fmt.Errorf("identity of this start: %w: nothing will be stopped; set WATCHDOG_START_ID_FILE to a file "+
 		"that user %d may write, on the container's own disk, or POD_UID to the pod's UID", oneLine(failed), os.Getuid())
+}
+
+// places are the files that may hold the id, the best first, and the volume of each that lies on one.
+func (c IdentityConfig) places() (paths []string, volumes map[string]string) {
+	paths = []string{c.File}
+	if c.File == "" {
+		temp := c.TempDir
+		if temp == "" {
+			temp = os.TempDir()
+		}
+		paths = []string{under(c.Root, defaultStartIDFile), filepath.Join(temp, "gpu-watchdog", "start-id")}
+	}
+	volumes = map[string]string{}
+	for _, path := range paths {
+		volumes[path] = volumeOf(c.Root, path, append([]string{networkVolume}, c.Volumes...))
+	}
+	// A place that a stop empties comes before one that it does not.
+	slices.SortStableFunc(paths, func(a, b string) int { return cmp.Compare(min(len(volumes[a]), 1), min(len(volumes[b]), 1)) })
+	return paths, volumes
 }
 
 func (i *Identity) warn(format string, args ...any) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -85,6 +86,20 @@ func (h *Host) OwnCores() watchdog.Maybe[float64] {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.ownCores
+}
+
+// Account is the file in which the kernel counts the pod's CPU time, as "/sys/fs/cgroup/cpu.stat", and the version of cgroups that
+// it belongs to; empty and 0 before one was found.
+func (h *Host) Account() (file string, version int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.account.path == "":
+		return "", 0
+	case strings.HasSuffix(h.account.path, cpuAcctFile):
+		return h.account.path, 1
+	}
+	return h.account.path, 2
 }
 
 func (h *Host) cpu(out *watchdog.Host, elapsed time.Duration) error {
