@@ -27,6 +27,16 @@ type Config struct {
 	// that is each time; with shorter intervals it bounds what they cost, since power alone takes a third of a
 	// millisecond on some cards.
 	FiguresEvery time.Duration
+	// Driver asks for the driver's version too, once in a session (see Session): for people, not for the watch.
+	Driver bool
+}
+
+// Session is what NVML says of itself; all of it is empty before the first good Read.
+type Session struct {
+	// Driver is the driver's version, as "580.95.05"; empty where Config does not ask for it, or the library does not tell.
+	Driver string
+	// Shown is how many GPUs there are, chosen or not.
+	Shown int
 }
 
 func (c Config) withDefaults() Config {

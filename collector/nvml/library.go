@@ -27,6 +27,7 @@ const (
 	callMemory
 	callPower
 	callEnergy
+	callDriver
 	numCalls
 )
 
@@ -45,6 +46,7 @@ var symbols = [numCalls][]string{
 	callMemory:   {"nvmlDeviceGetMemoryInfo"},
 	callPower:    {"nvmlDeviceGetPowerUsage"},
 	callEnergy:   {"nvmlDeviceGetTotalEnergyConsumption"},
+	callDriver:   {"nvmlSystemGetDriverVersion"},
 }
 
 // needed are the functions without which there is nothing to watch.
@@ -71,6 +73,8 @@ type library struct {
 	lib *dl.DynamicLibrary
 	has [numCalls]bool
 	up  bool
+	// shown is how many GPUs the library last counted.
+	shown int
 	// enter and leave announce a call.
 	enter func(c call, index int)
 	leave func()
@@ -140,6 +144,7 @@ func (l *library) close() {
 
 func (l *library) count() (n int, code nvml.Return) {
 	code = l.do(callCount, noGPU, func() (r nvml.Return) { n, r = l.api.DeviceGetCount(); return r })
+	l.shown = n
 	return n, code
 }
 
@@ -192,4 +197,9 @@ func (l *library) power(index int, h nvml.Device) (milliwatts uint32, code nvml.
 func (l *library) energy(index int, h nvml.Device) (millijoules uint64, code nvml.Return) {
 	code = l.do(callEnergy, index, func() (r nvml.Return) { millijoules, r = h.GetTotalEnergyConsumption(); return r })
 	return millijoules, code
+}
+
+func (l *library) driver() (version string, code nvml.Return) {
+	code = l.do(callDriver, noGPU, func() (r nvml.Return) { version, r = l.api.SystemGetDriverVersion(); return r })
+	return version, code
 }

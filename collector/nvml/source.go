@@ -40,6 +40,7 @@ type Source struct {
 	// whole is the state of all of it.
 	whole   standing
 	devices []*device
+	session Session
 	// untaken: something was polled since the last look.
 	untaken bool
 }
@@ -168,6 +169,13 @@ func (s *Source) hanging(asked time.Time) watchdog.GPU {
 		s.log.Error("nvml does not answer", zap.Stringer("call", s.call), zap.Float64("silent_seconds", inCall.Seconds()))
 	}
 	return g
+}
+
+// Session is what NVML says of itself.
+func (s *Source) Session() Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session
 }
 
 // enter and leave keep track of the call that the worker is in.

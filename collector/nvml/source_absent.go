@@ -34,5 +34,8 @@ func (s *Source) Read(context.Context) watchdog.GPU {
 	return watchdog.GPU{State: watchdog.SourceAbsent, Reason: s.reason}
 }
 
+// Session is empty.
+func (s *Source) Session() Session { return Session{} }
+
 // Close does nothing.
 func (s *Source) Close() {}

@@ -107,7 +107,12 @@ func (w *worker) reopen() {
 		w.down(p)
 		return
 	}
+	session := Session{Shown: w.lib.shown}
+	if w.s.cfg.Driver {
+		session.Driver, _ = w.lib.driver() // for people: without, it is empty
+	}
 	w.s.mu.Lock()
+	w.s.session = session
 	for _, d := range list {
 		d.window.index, d.window.uuid, d.window.name = d.index, d.uuid, d.name
 	}

@@ -320,6 +320,15 @@ int nvmlDeviceGetUUID(void *d, char *out, unsigned n) { return text("nvmlDeviceG
 #ifndef WITHOUT_nvmlDeviceGetName
 int nvmlDeviceGetName(void *d, char *out, unsigned n) { return text("nvmlDeviceGetName", d, out, n, offsetof(gpu, name)); }
 #endif
+#ifndef WITHOUT_nvmlSystemGetDriverVersion
+int nvmlSystemGetDriverVersion(char *out, unsigned n) {
+	static const char version[] = "580.95.05";
+	int code = enter("nvmlSystemGetDriverVersion", -1);
+	if (!code && n < sizeof version) code = INSUFFICIENT_SIZE;
+	if (!code) memcpy(out, version, sizeof version);
+	return leave(code);
+}
+#endif
 #ifndef WITHOUT_nvmlDeviceGetMigMode
 int nvmlDeviceGetMigMode(void *device, unsigned *current, unsigned *pending) {
 	gpu *g;
