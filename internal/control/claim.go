@@ -29,7 +29,9 @@ var (
 	errLost = errors.New("the socket's file is gone")
 	// errAlive: a process listens there already.
 	errAlive = errors.New("a process listens there")
-	errPath  = errors.New("no path for a socket")
+	// errDead: the file of a socket on which nobody listens any more.
+	errDead = errors.New("nobody listens there any more")
+	errPath = errors.New("no path for a socket")
 )
 
 // strange is something at the path that is not ours to remove.
@@ -107,21 +109,34 @@ func checkPath(path string) error {
 
 // makeRoom removes the socket of a dead process of our own user from path.
 func makeRoom(ctx context.Context, path string) error {
+	file, err := whatIsAt(ctx, path)
+	if !errors.Is(err, errDead) {
+		return err
+	}
+	if now, err := os.Lstat(path); err != nil || !os.SameFile(now, file) {
+		return fmt.Errorf("%w, which has only just begun to", errAlive)
+	}
+	return os.Remove(path)
+}
+
+// whatIsAt looks at a path where a socket is to be, and changes nothing. Nil: nothing is in the way there. errDead: the file is the
+// socket of a dead process of our own user. Everything else that is there is errAlive or *strange.
+func whatIsAt(ctx context.Context, path string) (fs.FileInfo, error) {
 	file, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil // or its folder is missing, which the listening tells
+		return nil, nil // or its folder is missing, which the listening tells
 	case err != nil:
-		return err
+		return nil, err
 	case file.Mode().IsDir():
-		return &strange{"a folder"}
+		return nil, &strange{"a folder"}
 	case file.Mode().Type() == fs.ModeSymlink:
-		return &strange{"a symbolic link"}
+		return nil, &strange{"a symbolic link"}
 	case file.Mode().Type() != fs.ModeSocket:
-		return &strange{"a file that is no socket"}
+		return nil, &strange{"a file that is no socket"}
 	}
 	if owner, ok := file.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Geteuid() {
-		return &strange{"a socket of another user"}
+		return nil, &strange{"a socket of another user"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
@@ -129,17 +144,14 @@ func makeRoom(ctx context.Context, path string) error {
 	switch {
 	case err == nil:
 		c.Close()
-		return errAlive
+		return nil, errAlive
 	case errors.Is(err, syscall.EPROTOTYPE):
-		return &strange{"a socket of another kind, which is in use"}
+		return nil, &strange{"a socket of another kind, which is in use"}
 	case !errors.Is(err, syscall.ECONNREFUSED):
 		// EAGAIN is a process that is too busy to accept; whatever else it is, it is no proof of death.
-		return fmt.Errorf("%w, it seems: %w", errAlive, err)
+		return nil, fmt.Errorf("%w, it seems: %w", errAlive, err)
 	}
-	if now, err := os.Lstat(path); err != nil || !os.SameFile(now, file) {
-		return fmt.Errorf("%w, which has only just begun to", errAlive)
-	}
-	return os.Remove(path)
+	return file, errDead
 }
 
 // lockFolder keeps two watchdogs that find the same dead socket from removing each other's new one. It returns the unlock. Where

@@ -13,8 +13,14 @@ const setting = "WATCHDOG_CONTROL_SOCKET"
 
 // problem says in one sentence why no orders can be taken at path, and what to do about it.
 func problem(path string, err error) string {
+	what, remedy := whyNot(path, err)
+	return fmt.Sprintf("%s %s: %s; the watch goes on, but hold, release, postpone and stop are not taken until then", path, what, remedy)
+}
+
+// whyNot says what is in the way of a socket at path, and what to do about it.
+func whyNot(path string, err error) (what, remedy string) {
 	folder := filepath.Dir(path)
-	what, remedy := fmt.Sprintf("cannot be listened on (%v)", err), "correct "+setting
+	what, remedy = fmt.Sprintf("cannot be listened on (%v)", err), "correct "+setting
 	var there *strange
 	switch {
 	case errors.As(err, &there):
@@ -35,5 +41,5 @@ func problem(path string, err error) string {
 		what = fmt.Sprintf("cannot be made: user %d may not write into %s", os.Geteuid(), folder)
 		remedy = "set " + setting + " to a path in a folder that it may write into"
 	}
-	return fmt.Sprintf("%s %s: %s; the watch goes on, but hold, release, postpone and stop are not taken until then", path, what, remedy)
+	return what, remedy
 }
