@@ -45,7 +45,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongUse{err} })
-	root.AddCommand(newRun(), newExec(), newDemo(), newStatus(), newHold(), newRelease(), newPostpone(), newStop(), newEnv(), newVersion(), newBench(), newReport())
+	root.AddCommand(newRun(), newExec(), newDemo(), newDoctor(), newStatus(), newHold(), newRelease(), newPostpone(), newStop(), newEnv(), newVersion(), newBench(), newReport())
 	return root
 }
 

@@ -14,10 +14,19 @@ import (
 // settings reads the configuration of this process and what its environment says of the pod.
 func settings() (config.Config, host.PodEnv, error) {
 	env := host.PodEnvironment(os.Getenv, "")
+	cfg, err := settingsOfPod(os.Environ(), env, term.IsTerminal(int(os.Stderr.Fd())))
+	if err != nil {
+		return cfg, env, wrongUse{err}
+	}
+	return cfg, env, nil
+}
+
+// settingsOfPod reads the configuration out of an environment.
+func settingsOfPod(environ []string, env host.PodEnv, onTerminal bool) (config.Config, error) {
 	hostname, _ := os.Hostname() // without one, NAME must be set, and Load says so
-	cfg, err := config.Load(os.Environ(), config.Options{
+	return config.Load(environ, config.Options{
 		IsMounted:           isMounted,
-		OnTerminal:          term.IsTerminal(int(os.Stderr.Fd())),
+		OnTerminal:          onTerminal,
 		Hostname:            hostname,
 		TempDir:             os.TempDir(),
 		RunpodPodID:         env.PodID.Value,
@@ -25,10 +34,6 @@ func settings() (config.Config, host.PodEnv, error) {
 		KubernetesNamespace: env.PodNamespace.Value,
 		KubernetesPod:       env.PodName.Value,
 	})
-	if err != nil {
-		return cfg, env, wrongUse{err}
-	}
-	return cfg, env, nil
 }
 
 // isMounted says that a file system of its own is mounted at this folder.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +55,8 @@ type stopContext struct {
 	startID string
 	// decision is the one that led to the stop.
 	decision func() watchdog.Decision
+	// web speaks with RunPod; nil where its client shall have one of its own.
+	web *http.Client
 }
 
 // takeAim finds what may be stopped: what WATCHDOG_STOP names, else on a RunPod pod that pod, else nothing. Means that are set and

@@ -29,6 +29,7 @@ func runpodMeans(a stopContext) means {
 	client, err := runpod.New(runpod.Config{
 		PodID: a.env.PodID.Value, APIKey: a.cfg.RunpodAPIKey.Reveal(), Action: string(a.cfg.StopAction),
 		APIURL: string(a.cfg.RunpodAPIURL), GraphQLURL: string(a.cfg.RunpodGraphQLURL), UserAgent: a.agent,
+		HTTPClient: a.web,
 	})
 	if err != nil {
 		m.unusable = err.Error()
