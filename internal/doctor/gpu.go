@@ -49,7 +49,7 @@ func judgeGPUs(g watchdog.GPU, session nvml.Session, chosen []string, expected w
 		if detail, _, cut := strings.Cut(g.Reason, ": give the container"); cut {
 			f.Detail = detail
 		}
-		f.Detail += ": work that only the GPU shows is not seen, and vLLM alone tells"
+		f.Detail += "; so work that only the GPU shows is not seen, and vLLM alone tells"
 		if g.State == watchdog.SourceFailed {
 			f.Verdict, f.Remedy = Failed, "see whether nvidia-smi answers here; if it hangs too, the machine is at fault: rent another"
 		}

@@ -34,6 +34,9 @@ func cluster(t *testing.T, replicas int, admit func(from, to int) string) (*kube
 			if err != nil {
 				return watchdog.Pod{}, unproven, err.Error()
 			}
+			if d.Permission != kubernetes.PermissionRefused {
+				return watchdog.Pod{}, string(d.Permission), ""
+			}
 			return watchdog.Pod{}, string(d.Permission), d.Detail
 		},
 		Rehearse: func(ctx context.Context) (string, error) {

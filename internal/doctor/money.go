@@ -61,9 +61,7 @@ func (e *examination) quote(ctx context.Context) (q watchdog.Quote, samples int)
 
 // limitNow is the idle time after which the pod would be stopped, as far as is known without waiting.
 func (e *examination) limitNow() (time.Duration, bool) {
-	over, cancel := context.WithCancel(context.Background())
-	cancel()
-	q, _ := e.quote(over)
+	q, _ := e.quote(noWaiting())
 	return e.Policy.Threshold(q), !q.NoSaving
 }
 

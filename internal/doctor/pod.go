@@ -121,12 +121,33 @@ func (e *examination) ask(ctx context.Context) {
 
 // told waits for a provider's answer.
 func (e *examination) told(ctx context.Context, i int) answer {
-	select {
-	case <-e.provider[i].done:
-		return *e.provider[i]
-	case <-ctx.Done():
+	a := e.provider[i]
+	if !arrived(ctx, a.done) {
 		return answer{permission: unproven, detail: "it has not answered in time"}
 	}
+	return *a
+}
+
+// arrived waits for done until ctx ends. What is there already counts, however late it is.
+func arrived(ctx context.Context, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+	}
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// noWaiting is a context that has ended.
+func noWaiting() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }
 
 // checks is the list, in the order in which people read it.
@@ -136,7 +157,7 @@ func (e *examination) checks() []check {
 		{pod, "settings", e.settings},
 		{pod, "watchdog", e.running},
 		{pod, "pod", e.identityOfPod},
-		{pod, "start", e.identityOfStart},
+		{pod, "start_id", e.identityOfStart},
 	}
 	if len(e.Config.VLLMURLs) == 0 {
 		list = append(list, check{sight, "vllm", e.noServer})
@@ -170,6 +191,7 @@ func (e *examination) title() string {
 
 // outlook says what to do next.
 func (e *examination) outlook(o Outcome) string {
+	_, notHere := e.watchdogHere(noWaiting())
 	after := "once it has idled long enough"
 	if limit, known := e.limitNow(); known {
 		after = "after " + span(limit) + " without work"
@@ -185,7 +207,7 @@ func (e *examination) outlook(o Outcome) string {
 		return "`gpu-watchdog run` would watch here and explain what it sees, and could not stop this pod."
 	case o == Unhealthy:
 		return "Mend what failed (✗), and ask again. `gpu-watchdog run` may be started meanwhile: it stops nothing of which it is not sure."
-	case e.page.err == nil:
+	case notHere == nil:
 		return "The watchdog stops this pod " + after + ". `gpu-watchdog status` shows what it thinks right now."
 	}
 	return "`gpu-watchdog run` would stop this pod " + after + ". To watch it decide first: WATCHDOG_DRY_RUN=true gpu-watchdog run"

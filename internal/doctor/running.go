@@ -32,12 +32,10 @@ func fetchPage(ctx context.Context, address string) *page {
 
 // watchdogHere is the status of the watchdog that runs here. The error is panel.ErrUnreachable where none does.
 func (e *examination) watchdogHere(ctx context.Context) (status.Status, error) {
-	select {
-	case <-e.page.done:
-		return e.page.status, e.page.err
-	case <-ctx.Done():
-		return status.Status{}, fmt.Errorf("status of %s: %w", e.Config.Listen, ctx.Err())
+	if !arrived(ctx, e.page.done) {
+		return status.Status{}, fmt.Errorf("status of %s: no answer in time", e.Config.Listen)
 	}
+	return e.page.status, e.page.err
 }
 
 // running tells whether a watchdog runs here already, and whether it is the one that these settings are for.
@@ -54,7 +52,7 @@ func (e *examination) running(ctx context.Context) []Finding {
 		return []Finding{{Verdict: Warning, Detail: fmt.Sprintf("one of this user takes orders on this machine, and does not answer at %s", e.Config.Listen),
 			Remedy: "if it is this pod's, it has another WATCHDOG_LISTEN: set that here too; else nothing watches this pod: gpu-watchdog run"}}
 	case err != nil:
-		return []Finding{{Verdict: Note, Detail: "none runs here yet, so nothing watches this pod", Remedy: "gpu-watchdog run, beside the server"}}
+		return []Finding{{Verdict: Note, Detail: "none runs here yet, so nothing watches this pod", Remedy: "`gpu-watchdog run` beside the server, or `gpu-watchdog exec --` in front of its command"}}
 	}
 	state := "not armed"
 	switch {

@@ -47,8 +47,16 @@ func judgeTarget(t Target, text string, err error, a answer) []Finding {
 	switch {
 	case err != nil:
 		// Where the provider could be asked, what it says is a no; else nobody has said anything yet.
-		detail, remedy := split(err.Error(), remedies[t.Kind])
-		return []Finding{{Verdict: Failed, way: wouldNot, refused: a.permission == refused || t.Describe != nil && a.detail == "", Detail: "a stop would not come about: " + detail, Remedy: remedy}}
+		f := Finding{Verdict: Failed, way: wouldNot, refused: a.permission == refused || t.Describe != nil && a.detail == "",
+			Detail: err.Error(), Remedy: remedies[t.Kind]}
+		switch {
+		case f.refused:
+			f.Detail, f.Remedy = split(f.Detail, f.Remedy)
+		case t.Describe != nil:
+			f.Remedy = "see whether this pod may connect there, and ask again; a stop that fails is tried again until it is proven"
+		}
+		f.Detail = "a stop would not come about: " + f.Detail
+		return []Finding{f}
 	case a.permission == refused:
 		detail, remedy := split(a.detail, remedies[t.Kind])
 		return []Finding{{Verdict: Failed, way: wouldNot, refused: true, Detail: "a stop would be refused: " + detail, Remedy: remedy}}
@@ -70,7 +78,7 @@ func weighWays(found []Finding) []Finding {
 		case f.way == wouldNot && has(would):
 			f.refused = false
 		case f.Name == "armed" && f.Verdict == OK && has(wouldNot) && !has(would):
-			f.Verdict, f.Detail, f.Remedy = Failed, "yes, and to no avail: no way to stop this pod would do, as said above", "mend one of them"
+			f.Verdict, f.Detail, f.Remedy = Failed, "no way to stop this pod would do, as said above, so it runs on however idle it is", "mend one of them"
 		}
 	}
 	return found

@@ -74,12 +74,12 @@ type table struct {
 func (t *table) finding(f Finding) {
 	mark := marks[f.Verdict]
 	for i, part := range wrap(f.Detail, t.width-before) {
+		if f.Verdict == Failed {
+			part = t.paint(red, part)
+		}
 		if i > 0 {
 			t.line(strings.Repeat(" ", before) + part)
 			continue
-		}
-		if f.Verdict == Failed {
-			part = t.paint(red, part)
 		}
 		t.line("  " + t.paint(mark.tone, mark.sign) + " " + t.paint(dim, pad(f.Name, nameWidth)) + " " + part)
 	}

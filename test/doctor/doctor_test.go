@@ -221,7 +221,7 @@ func TestBesideARunningWatchdog(t *testing.T) {
 	v.expect(t, "page", "ok", "served by the watchdog that runs here")
 	v.expect(t, "rows", "ok", "served by the watchdog that runs here")
 	v.expect(t, "orders", "ok", "takes orders")
-	v.expect(t, "start", "ok", "a watchdog has run")
+	v.expect(t, "start_id", "ok", "a watchdog has run")
 	if slices.ContainsFunc(v.of("watchdog"), func(f finding) bool { return strings.Contains(f.Detail, "other settings") }) {
 		t.Errorf("the same settings are said to be others: %+v", v.of("watchdog"))
 	}
@@ -248,6 +248,7 @@ func TestEachKindOfPod(t *testing.T) {
 		"serverless":           {[]string{"RUNPOD_ENDPOINT_ID=ep1"}, 3, "armed", "failed", []string{"serverless endpoint ep1"}},
 		"no key":               {[]string{"RUNPOD_API_KEY="}, 3, "runpod", "failed", []string{"no key", "set WATCHDOG_RUNPOD_API_KEY"}},
 		"wrong key":            {[]string{"RUNPOD_API_KEY=rpa_another"}, 0, "runpod", "note", []string{"may not read pod pod1"}},
+		"data would be lost":   {[]string{"WATCHDOG_STOP_ACTION=terminate"}, 3, "runpod", "failed", []string{"a termination would lose"}},
 		"dry run":              {[]string{"WATCHDOG_DRY_RUN=true"}, 0, "armed", "note", []string{"stops nothing"}},
 		"kubernetes elsewhere": {[]string{"WATCHDOG_STOP=kubernetes"}, 3, "kubernetes", "failed", []string{"KUBERNETES_SERVICE_HOST"}},
 		"another port":         {[]string{"WATCHDOG_VLLM_URLS=" + p.runpod.URL()}, 1, "vllm", "failed", []string{"is never taken for idle"}},

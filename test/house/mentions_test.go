@@ -58,7 +58,7 @@ var command = regexp.MustCompile("(?m)(?:^|[`/ ])gpu-watchdog ((?:bench )?[a-z]+
 
 func TestCommandsThatAreShownExist(t *testing.T) {
 	helps := map[string]string{}
-	for _, name := range []string{"run", "exec", "demo", "status", "hold", "release", "postpone", "stop", "report", "bench batching", "bench kvcache", "bench coldstart", "env", "version"} {
+	for _, name := range []string{"run", "exec", "demo", "doctor", "status", "hold", "release", "postpone", "stop", "report", "bench batching", "bench kvcache", "bench coldstart", "env", "version"} {
 		out, err := exec.Command(binary(t), append(strings.Fields(name), "--help")...).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "gpu-watchdog "+name) {
 			t.Fatalf("gpu-watchdog %s --help: %v\n%s", name, err, out)
