@@ -84,6 +84,17 @@ func (s *Server) Ready() error {
 	if err != nil {
 		return fmt.Errorf("simulated vLLM: %w", err)
 	}
+	s.server = &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	s.served = make(chan struct{})
+	go func() {
+		defer close(s.served)
+		_ = s.server.Serve(listener) // it ends by Close
+	}()
+	return nil
+}
+
+// Handler serves the pages and requests, for whoever brings a listener of his own; Ready is then not called.
+func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("GET /health", s.health)
@@ -98,13 +109,7 @@ func (s *Server) Ready() error {
 	mux.HandleFunc("/", s.counted("none", func(w http.ResponseWriter, _ *http.Request) int {
 		return reply(w, http.StatusNotFound, map[string]string{"detail": "Not Found"})
 	}))
-	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	s.served = make(chan struct{})
-	go func() {
-		defer close(s.served)
-		_ = s.server.Serve(listener) // it ends by Close
-	}()
-	return nil
+	return mux
 }
 
 // StickGauges leaves the gauges as they are, whatever becomes of the requests, until the next one begins.

@@ -2,6 +2,8 @@ package program
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,4 +42,15 @@ func (l Line) At() time.Time {
 // Seconds is a field in seconds.
 func (l Line) Seconds(key string) time.Duration {
 	return time.Duration(l.Number(key) * float64(time.Second))
+}
+
+// Holds says whether one field of the line holds every one of the words.
+func (l Line) Holds(words ...string) bool {
+	for _, value := range l {
+		text, _ := value.(string)
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) }) {
+			return true
+		}
+	}
+	return false
 }

@@ -3,7 +3,6 @@ package program
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -19,31 +18,70 @@ type Run struct {
 	t     testing.TB
 	cmd   *exec.Cmd
 	ended chan struct{}
+	// stderr is our end of its log, stalled is held while nobody reads it.
+	stderr  *os.File
+	stalled sync.Mutex
 
 	mu    sync.Mutex
 	lines []Line
 	more  chan struct{} // closed and replaced with each line
 }
 
+// Config says how the program is run.
+type Config struct {
+	// Path is the program, Env all of its environment but for what Start adds.
+	Path string
+	Env  []string
+	// Wrap is a command that is given the program's own as its last arguments; empty for none. It must end by exec.
+	Wrap []string
+	// Attr are the system's attributes of the process.
+	Attr *syscall.SysProcAttr
+	// LogPipe is how many bytes of its log may wait to be read, 0 for what the system has.
+	LogPipe int
+}
+
+// Soon is how long something that must come may take on a busy machine.
+const Soon = 20 * time.Second
+
 // Start runs the program with nothing in its environment but what is given (and PATH), and with a free port to listen on
 // where WATCHDOG_LISTEN is not given. At the end of the test it is killed; the log of a failed test is shown.
 func Start(t testing.TB, path string, env ...string) *Run {
 	t.Helper()
+	return Config{Path: path, Env: env}.Start(t)
+}
+
+// Start is the function Start, with all that Config can say.
+func (c Config) Start(t testing.TB) *Run {
+	t.Helper()
 	sources.Do(readSources)
 	r := &Run{t: t, ended: make(chan struct{}), more: make(chan struct{})}
-	r.cmd = exec.Command(path, "run")
-	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "WATCHDOG_LISTEN=127.0.0.1:0", "WATCHDOG_INGEST_LISTEN=127.0.0.1:0", "WATCHDOG_LOG_FORMAT=json"}, env...)
-	stderr, err := r.cmd.StderrPipe()
+	argv := append(slices.Clone(c.Wrap), c.Path, "run")
+	r.cmd = exec.Command(argv[0], argv[1:]...)
+	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "WATCHDOG_LISTEN=127.0.0.1:0", "WATCHDOG_INGEST_LISTEN=127.0.0.1:0", "WATCHDOG_LOG_FORMAT=json"}, c.Env...)
+	r.cmd.SysProcAttr = c.Attr
+	stderr, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer write.Close()
+	if c.LogPipe > 0 {
+		if err := resizePipe(write, c.LogPipe); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.cmd.Stderr, r.stderr = write, stderr
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		r.read(stderr)
+	}()
 	go func() {
 		defer close(r.ended)
-		r.read(stderr)
 		_ = r.cmd.Wait() // ExitCode says how it ended
+		<-read
 	}()
 	t.Cleanup(func() {
 		r.Kill()
@@ -54,17 +92,38 @@ func Start(t testing.TB, path string, env ...string) *Run {
 	return r
 }
 
-func (r *Run) read(from io.Reader) {
+func (r *Run) read(from *os.File) {
+	defer from.Close()
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
+		r.stalled.Lock()
 		r.mu.Lock()
 		r.lines = append(r.lines, parse(lines.Bytes()))
 		close(r.more)
 		r.more = make(chan struct{})
 		r.mu.Unlock()
+		r.stalled.Unlock()
 	}
 }
+
+// StallLog ceases to read its log, as a log collector that hangs; end reads on.
+func (r *Run) StallLog() (end func()) {
+	r.stalled.Lock()
+	return sync.OnceFunc(r.stalled.Unlock)
+}
+
+// DropLog closes its log's other end, as a log collector that died.
+func (r *Run) DropLog() { _ = r.stderr.Close() }
+
+// Says waits for a line with this constant message, and one of its fields holding every one of the words.
+func (r *Run) Says(msg string, words ...string) Line {
+	r.t.Helper()
+	return r.Await(fmt.Sprintf("%q with %q", msg, words), Soon, func(l Line) bool { return l.Msg() == msg && l.Holds(words...) })
+}
+
+// Signal sends it a signal; one that has ended already gets none.
+func (r *Run) Signal(s syscall.Signal) { _ = r.cmd.Process.Signal(s) }
 
 // Lines are the lines so far.
 func (r *Run) Lines() []Line {

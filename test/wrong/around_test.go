@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gpu-watchdog/gpu-watchdog/test/nonsense"
 	"github.com/gpu-watchdog/gpu-watchdog/test/program"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/stopper/runpod/runpodtest"
 )
@@ -23,13 +24,13 @@ func TestListenTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	s := newServer(t, false, answersHTML)
+	s := newServer(t, false, nonsense.HTML)
 	p := start(t, "WATCHDOG_VLLM_URLS="+s.URL, "WATCHDOG_LISTEN="+other.Addr().String())
-	p.says("not listening", other.Addr().String(), "is taken by another program", "set WATCHDOG_LISTEN to a free address", "the watch goes on")
-	p.says("decision", "requests_in_flight")
+	p.Says("not listening", other.Addr().String(), "is taken by another program", "set WATCHDOG_LISTEN to a free address", "the watch goes on")
+	p.Says("decision", "requests_in_flight")
 	p.unharmed()
 	s.turned.Store(true)
-	p.says("decision", "source_failed") // it still looks
+	p.Says("decision", "source_failed") // it still looks
 	p.once("not listening")
 }
 
@@ -67,7 +68,7 @@ func TestProviderThatCannotBeAsked(t *testing.T) {
 			p := prepare(t)
 			p.everyCall(c.fault)
 			p.begin("WATCHDOG_VLLM_URLS=" + working(t))
-			p.says("pod not read from provider", "RunPod could not be asked about this pod", c.asked)
+			p.Says("pod not read from provider", "RunPod could not be asked about this pod", c.asked)
 			s := p.state("hold", "busy", "requests_in_flight")
 			if s.Target.Permission != "unproven" || s.Target.Detail == "" {
 				t.Errorf("/status says of the target: %+v", s.Target)
@@ -86,16 +87,16 @@ func TestProviderWhoseAnswerIsNoYes(t *testing.T) {
 			t.Parallel()
 			p := prepare(t)
 			p.everyCall(c.fault)
-			s := newServer(t, false, answersHTML)
+			s := newServer(t, false, nonsense.HTML)
 			s.idle.Store(true)
 			p.begin("WATCHDOG_VLLM_URLS=" + s.URL)
 			if c.bare {
 				p.state("hold", "quiet", "stop_unproven")
-				p.says("stop attempt", "without the pod in the answer")
+				p.Says("stop attempt", "without the pod in the answer")
 				p.armed(http.StatusOK)
 			} else {
 				p.state("hold", "quiet", "stop_backoff")
-				p.says("alarm", "this pod should be stopped, and runpod refuses", "v2_action", "graphql", c.refused)
+				p.Says("alarm", "this pod should be stopped, and runpod refuses", "v2_action", "graphql", c.refused)
 				p.armed(http.StatusServiceUnavailable, "stop_backoff")
 			}
 			if !p.Lives() || p.provider.Stops() != 0 || p.provider.Status() != runpodtest.Running {
@@ -114,7 +115,7 @@ func TestProviderThatHangs(t *testing.T) {
 	t.Parallel()
 	p := prepare(t)
 	p.everyCall(runpodtest.Fault{Hang: true})
-	s := newServer(t, false, answersHTML)
+	s := newServer(t, false, nonsense.HTML)
 	s.idle.Store(true)
 	p.begin("WATCHDOG_VLLM_URLS=" + s.URL)
 	p.state("hold", "quiet", "stop_unproven") // it is being asked
@@ -143,7 +144,7 @@ func TestBadLibrary(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, "WATCHDOG_VLLM_URLS="+working(t), "WATCHDOG_GPUS=all", "WATCHDOG_NVML_LIBRARY="+c.library)
-			p.says("gpu source absent", c.library, c.says, c.remedy)
+			p.Says("gpu source absent", c.library, c.says, c.remedy)
 			s := p.state("hold", "busy", "requests_in_flight")
 			if len(s.Sources.GPU) != 1 || s.Sources.GPU[0].State != "absent" {
 				t.Errorf("/status says of the GPU: %+v", s.Sources.GPU)

@@ -6,12 +6,15 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/disks"
+	"github.com/gpu-watchdog/gpu-watchdog/test/nonsense"
 )
 
 // working is the address of a server that works, so that nothing is due.
 func working(t *testing.T) string {
 	t.Helper()
-	return newServer(t, false, answersHTML).URL
+	return newServer(t, false, nonsense.HTML).URL
 }
 
 // file is a path to a file: no folder can be made below it, whoever asks.
@@ -29,7 +32,7 @@ func TestDirThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(file(t), "dir")
 	p := start(t, "WATCHDOG_VLLM_URLS="+working(t), "WATCHDOG_DIR="+dir)
-	p.says("warning", "WATCHDOG_DIR cannot be used", filepath.Dir(dir), "not a directory", "measured starts are lost when the pod stops")
+	p.Says("warning", "WATCHDOG_DIR cannot be used", filepath.Dir(dir), "not a directory", "measured starts are lost when the pod stops")
 	p.once("warning", "WATCHDOG_DIR")
 	p.state("hold", "busy", "requests_in_flight")
 	p.keptIn(filepath.Join(p.dir, "gpu-watchdog", podID))
@@ -45,7 +48,7 @@ func TestNowhereToKeepAnything(t *testing.T) {
 	t.Parallel()
 	path := file(t)
 	p := start(t, "WATCHDOG_VLLM_URLS="+working(t), "WATCHDOG_DIR="+filepath.Join(path, "dir"), "TMPDIR="+path)
-	p.says("warning", "nothing can be kept", path, "the idle clock begins at 0 with each start of the watchdog", "make WATCHDOG_DIR writable")
+	p.Says("warning", "nothing can be kept", path, "the idle clock begins at 0 with each start of the watchdog", "make WATCHDOG_DIR writable")
 	p.state("hold", "busy", "requests_in_flight")
 	p.armed(http.StatusOK)
 	p.unharmed()
@@ -56,21 +59,21 @@ func TestDirWithoutSpace(t *testing.T) {
 	t.Parallel()
 	t.Run("from the start", func(t *testing.T) {
 		t.Parallel()
-		disk := smallDisk(t)
-		fill(t, disk)
+		disk := disks.Small(t)
+		disks.Fill(t, disk)
 		p := start(t, "WATCHDOG_VLLM_URLS="+working(t), "WATCHDOG_DIR="+disk)
-		p.says("warning", "WATCHDOG_DIR cannot be used", disk, "no space left on device")
+		p.Says("warning", "WATCHDOG_DIR cannot be used", disk, "no space left on device")
 		p.state("hold", "busy", "requests_in_flight")
 		p.keptIn(filepath.Join(p.dir, "gpu-watchdog", podID))
 		p.unharmed()
 	})
 	t.Run("later", func(t *testing.T) {
 		t.Parallel()
-		disk := smallDisk(t)
+		disk := disks.Small(t)
 		p := start(t, "WATCHDOG_VLLM_URLS="+working(t), "WATCHDOG_DIR="+disk)
 		p.keptIn(filepath.Join(disk, podID))
-		fill(t, disk)
-		p.says("alarm", "memory cannot be written", disk, "no space left on device", "look at the disk of WATCHDOG_DIR")
+		disks.Fill(t, disk)
+		p.Says("alarm", "memory cannot be written", disk, "no space left on device", "look at the disk of WATCHDOG_DIR")
 		p.state("hold", "busy", "requests_in_flight")
 		p.armed(http.StatusOK)
 		p.unharmed()
@@ -81,9 +84,9 @@ func TestDirWithoutSpace(t *testing.T) {
 // TestReadOnlyDir is a volume that was mounted read-only.
 func TestReadOnlyDir(t *testing.T) {
 	t.Parallel()
-	disk := readOnlyDisk(t)
+	disk := disks.ReadOnly(t)
 	p := start(t, "WATCHDOG_VLLM_URLS="+working(t), "WATCHDOG_DIR="+disk)
-	p.says("warning", "WATCHDOG_DIR cannot be used", disk, "read-only file system")
+	p.Says("warning", "WATCHDOG_DIR cannot be used", disk, "read-only file system")
 	p.state("hold", "busy", "requests_in_flight")
 	p.keptIn(filepath.Join(p.dir, "gpu-watchdog", podID))
 	p.unharmed()
@@ -101,7 +104,7 @@ func TestBrokenMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := start(t, "WATCHDOG_VLLM_URLS="+working(t), "WATCHDOG_DIR="+dir)
-	p.says("alarm", path, "could not be read", "set aside as "+path+".unreadable-")
+	p.Says("alarm", path, "could not be read", "set aside as "+path+".unreadable-")
 	p.state("hold", "busy", "requests_in_flight")
 	p.unharmed()
 	aside, err := filepath.Glob(path + ".unreadable-*")
@@ -114,11 +117,11 @@ func TestBrokenMemory(t *testing.T) {
 func TestStartIDThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(file(t), "start-id")
-	s := newServer(t, false, answersHTML)
+	s := newServer(t, false, nonsense.HTML)
 	s.idle.Store(true)
 	p := start(t, "WATCHDOG_VLLM_URLS="+s.URL, "WATCHDOG_START_ID_FILE="+path)
-	p.says("alarm", "the identity of this start is unknown, so nothing will be stopped", "make WATCHDOG_START_ID_FILE a writable path")
-	p.says("warning", path, "not a directory")
+	p.Says("alarm", "the identity of this start is unknown, so nothing will be stopped", "make WATCHDOG_START_ID_FILE a writable path")
+	p.Says("warning", path, "not a directory")
 	p.state("hold", "quiet", "not_armed")
 	p.armed(http.StatusServiceUnavailable, "not_armed", "the identity of this start is unknown")
 	p.unharmed() // long beyond the idle limit
@@ -139,18 +142,5 @@ func (p *pod) keptIn(folder string) {
 			p.t.Fatalf("no memory in %s: %v", folder, err)
 		}
 		pause(50 * time.Millisecond)
-	}
-}
-
-// fill writes until the disk is full.
-func fill(t *testing.T, dir string) {
-	t.Helper()
-	f, err := os.Create(filepath.Join(dir, "fill"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for block := make([]byte, 512); err == nil; {
-		_, err = f.Write(block)
 	}
 }

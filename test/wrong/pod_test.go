@@ -18,8 +18,7 @@ import (
 const (
 	podID  = "wrongpod"
 	apiKey = "rpa_key_of_no_account"
-	// soon is how long something that must come may take on a busy machine.
-	soon = 20 * time.Second
+	soon   = program.Soon
 	// watched is how long nothing may come: the idle limit (three looks at least), the final look, and half as much again.
 	watched = 2500 * time.Millisecond
 	// limit is the idle limit: any quiet would soon lead to a stop.
@@ -68,12 +67,6 @@ func (p *pod) usual() []string {
 	}
 }
 
-// says waits for a line with this constant message, and one of its fields holding every one of the words.
-func (p *pod) says(msg string, words ...string) program.Line {
-	p.t.Helper()
-	return p.Await(fmt.Sprintf("%q with %q", msg, words), soon, func(l program.Line) bool { return l.Msg() == msg && holds(l, words) })
-}
-
 // shows waits until /status holds every one of the words. What exactly was wrong at the first look depends on how busy the
 // machine is, and a decision line is written only when the reason changes.
 func (p *pod) shows(words ...string) {
@@ -92,21 +85,10 @@ func (p *pod) shows(words ...string) {
 	}
 }
 
-// holds says whether one field of the line holds every one of the words.
-func holds(l program.Line, words []string) bool {
-	for _, value := range l {
-		text, _ := value.(string)
-		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) }) {
-			return true
-		}
-	}
-	return false
-}
-
 // once holds a message to coming once only.
 func (p *pod) once(msg string, words ...string) {
 	p.t.Helper()
-	if found := p.Find(func(l program.Line) bool { return l.Msg() == msg && holds(l, words) }); len(found) > 1 {
+	if found := p.Find(func(l program.Line) bool { return l.Msg() == msg && l.Holds(words...) }); len(found) > 1 {
 		p.t.Errorf("said %d times: %v", len(found), found[0])
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/nonsense"
 )
 
 // server stands in for a vLLM: a good one that works, until it turns wrong.
@@ -25,9 +27,9 @@ type server struct {
 }
 
 // newServer serves over TLS where secure is true. wrong answers everything, from the start or once it has turned.
-func newServer(t *testing.T, secure bool, wrong func(s *server) http.HandlerFunc) *server {
+func newServer(t *testing.T, secure bool, wrong nonsense.Way) *server {
 	s := &server{left: make(chan struct{})}
-	s.wrong = wrong(s)
+	s.wrong = wrong(nonsense.Source{Page: s.page, Left: s.left})
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that fail are what is tested
 	if secure {
@@ -74,102 +76,6 @@ func (s *server) page() string {
 		fmt.Fprintf(&b, "# HELP %[1]s A stand-in.\n# TYPE %[1]s %[2]s\n%[1]s{engine=\"0\",model_name=\"m\"} %[3]d.0\n", series.name, series.kind, series.value)
 	}
 	return b.String()
-}
-
-// The ways to be wrong.
-
-func hangs(s *server) http.HandlerFunc {
-	return func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-r.Context().Done():
-		case <-s.left:
-		}
-	}
-}
-
-func answersHTML(*server) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprint(w, "<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>It works!</body></html>\n")
-	}
-}
-
-// halfAPage announces the whole and sends the half.
-func halfAPage(s *server) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		page := s.page()
-		w.Header().Set("Content-Type", "text/plain; version=1.0.0; charset=utf-8")
-		w.Header().Set("Content-Length", fmt.Sprint(len(page)))
-		_, _ = io.WriteString(w, page[:len(page)/2])
-	}
-}
-
-// halfALine announces nothing, and ends the connection in the middle of a number.
-func halfALine(s *server) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		conn, out, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		page := s.page()
-		fmt.Fprintf(out, "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=1.0.0\r\nConnection: close\r\n\r\n%s", page[:len(page)-len(".0\n")])
-		_ = out.Flush()
-	}
-}
-
-// endless sends 200 MB that begin like a page.
-func endless(s *server) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=1.0.0; charset=utf-8")
-		block := []byte(strings.Repeat(s.page(), 200))
-		for sent := 0; sent < 200<<20 && r.Context().Err() == nil; sent += len(block) {
-			if _, err := w.Write(block); err != nil {
-				return
-			}
-		}
-	}
-}
-
-// announcesTooMuch says at once that 200 MB will come.
-func announcesTooMuch(s *server) http.HandlerFunc {
-	send := endless(s)
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", fmt.Sprint(200<<20))
-		send(w, r)
-	}
-}
-
-func redirects(*server) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }
-}
-
-func wantsLogin(*server) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "who are you?", http.StatusUnauthorized) }
-}
-
-// binary noise under the right content type.
-func noise(*server) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=1.0.0; charset=utf-8")
-		b := make([]byte, 4096)
-		for i := range b {
-			b[i] = byte(i*i ^ i>>3)
-		}
-		_, _ = w.Write(b)
-	}
-}
-
-// notHTTP answers with another protocol's greeting.
-func notHTTP(*server) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		fmt.Fprint(conn, "SSH-2.0-OpenSSH_9.9\r\n")
-	}
 }
 
 // nobody is an address on which nobody listens.

@@ -5,28 +5,30 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gpu-watchdog/gpu-watchdog/test/nonsense"
 )
 
 // badServer is one way in which what listens on the server's port can be wrong, and what must be said of it.
 type badServer struct {
 	name   string
 	secure bool
-	wrong  func(*server) http.HandlerFunc
+	wrong  nonsense.Way
 	// says are words of the detail: what is wrong, and the remedy where there is one.
 	says []string
 }
 
 var badServers = []badServer{
-	{"hangs", false, hangs, []string{"no whole answer within"}},
-	{"HTML", false, answersHTML, []string{"HTML"}},
-	{"half a page", false, halfAPage, []string{"half a page"}},
-	{"half a line", false, halfALine, []string{"end"}},
-	{"200 MB", false, endless, []string{"larger than"}},
-	{"200 MB announced", false, announcesTooMuch, []string{"larger than", "209715200 bytes are announced"}},
-	{"redirect loop", false, redirects, []string{"redirect to /metrics", "not followed"}},
-	{"login", false, wantsLogin, []string{"401", "wants a login"}},
-	{"noise", false, noise, []string{"/metrics"}},
-	{"not HTTP", false, notHTTP, []string{"does not speak HTTP"}},
+	{"hangs", false, nonsense.Hangs, []string{"no whole answer within"}},
+	{"HTML", false, nonsense.HTML, []string{"HTML"}},
+	{"half a page", false, nonsense.HalfAPage, []string{"half a page"}},
+	{"half a line", false, nonsense.HalfALine, []string{"end"}},
+	{"200 MB", false, nonsense.Endless, []string{"larger than"}},
+	{"200 MB announced", false, nonsense.AnnouncesTooMuch, []string{"larger than", "209715200 bytes are announced"}},
+	{"redirect loop", false, nonsense.Redirects, []string{"redirect to /metrics", "not followed"}},
+	{"login", false, nonsense.WantsLogin, []string{"401", "wants a login"}},
+	{"noise", false, nonsense.Noise, []string{"/metrics"}},
+	{"not HTTP", false, nonsense.NotHTTP, []string{"does not speak HTTP"}},
 }
 
 // TestServersThatTurnWrong: a server that has worked and then answers nonsense, or not at all, is unknown, never quiet.
@@ -37,7 +39,7 @@ func TestServersThatTurnWrong(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, c.secure, c.wrong)
 			p := start(t, "WATCHDOG_VLLM_URLS="+s.URL)
-			p.says("decision", "busy")
+			p.Says("decision", "busy")
 			s.turned.Store(true)
 			p.state("hold", "unknown", "source_failed")
 			p.shows(append(slices.Clone(c.says), s.URL)...)
@@ -53,7 +55,7 @@ func TestServersThatTurnWrong(t *testing.T) {
 // wrong is said at once.
 func TestServersThatAreWrongFromTheStart(t *testing.T) {
 	t.Parallel()
-	for _, c := range slices.Concat(badServers, []badServer{{"bad certificate", true, answersHTML, []string{"certificate does not hold", "SSL_CERT_FILE"}}}) {
+	for _, c := range slices.Concat(badServers, []badServer{{"bad certificate", true, nonsense.HTML, []string{"certificate does not hold", "SSL_CERT_FILE"}}}) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, c.secure, c.wrong)
@@ -62,7 +64,7 @@ func TestServersThatAreWrongFromTheStart(t *testing.T) {
 			p.state("hold", "busy", "server_loading")
 			p.shows(append(slices.Clone(c.says), s.URL)...)
 			if c.name != "hangs" { // so does a server that is still loading, behind some proxies
-				p.says("alarm", s.URL, "WATCHDOG_VLLM_URLS")
+				p.Says("alarm", s.URL, "WATCHDOG_VLLM_URLS")
 			}
 			p.armed(http.StatusOK)
 			p.unharmed()
@@ -75,11 +77,11 @@ func TestServersThatAreWrongFromTheStart(t *testing.T) {
 // TestPlainServerUnderHTTPS: the scheme is a mistake of one letter.
 func TestPlainServerUnderHTTPS(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, false, answersHTML)
+	s := newServer(t, false, nonsense.HTML)
 	url := strings.Replace(s.URL, "http:", "https:", 1)
 	p := start(t, "WATCHDOG_VLLM_URLS="+url)
 	p.state("hold", "busy", "server_loading")
-	p.says("alarm", url, "does not speak TLS", "use http://", "WATCHDOG_VLLM_URLS")
+	p.Says("alarm", url, "does not speak TLS", "use http://", "WATCHDOG_VLLM_URLS")
 	p.unharmed()
 }
 
@@ -91,18 +93,18 @@ func TestNobodyListens(t *testing.T) {
 		url := nobody(t)
 		p := start(t, "WATCHDOG_VLLM_URLS="+url)
 		p.state("hold", "busy", "server_loading")
-		p.says("decision", "server_loading")
+		p.Says("decision", "server_loading")
 		p.unharmed()
 		p.state("hold", "busy", "server_loading")
 	})
 	t.Run("any more", func(t *testing.T) {
 		t.Parallel()
-		s := newServer(t, false, answersHTML)
+		s := newServer(t, false, nonsense.HTML)
 		p := start(t, "WATCHDOG_VLLM_URLS="+s.URL)
-		p.says("decision", "busy")
+		p.Says("decision", "busy")
 		s.Close()
 		p.state("hold", "broken", "server_dead")
-		p.says("alarm", s.URL, "nobody listens", "restart the server, or stop the pod")
+		p.Says("alarm", s.URL, "nobody listens", "restart the server, or stop the pod")
 		p.unharmed()
 		p.state("hold", "broken", "server_dead")
 	})
@@ -111,7 +113,7 @@ func TestNobodyListens(t *testing.T) {
 		url := nobody(t)
 		p := start(t, "WATCHDOG_VLLM_URLS="+url, "WATCHDOG_STARTUP_TIMEOUT=600ms")
 		p.state("hold", "broken", "never_ready")
-		p.says("alarm", url, "not been ready within STARTUP_TIMEOUT (600ms)", "look at the server's log", "stopped after 30m0s")
+		p.Says("alarm", url, "not been ready within STARTUP_TIMEOUT (600ms)", "look at the server's log", "stopped after 30m0s")
 		p.unharmed()
 		p.state("hold", "broken", "never_ready")
 	})

@@ -1,4 +1,4 @@
-package wrong
+package disks
 
 import (
 	"errors"
@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// smallDisk is a disk of 16 KiB of its own.
-func smallDisk(t *testing.T) string { return mount(t, 0) }
+// Small is a disk of 16 KiB of its own.
+func Small(t testing.TB) string { return mount(t, 0) }
 
-// readOnlyDisk is one that cannot be written.
-func readOnlyDisk(t *testing.T) string { return mount(t, syscall.MS_RDONLY) }
+// ReadOnly is one that cannot be written.
+func ReadOnly(t testing.TB) string { return mount(t, syscall.MS_RDONLY) }
 
-func mount(t *testing.T, flags uintptr) string {
+func mount(t testing.TB, flags uintptr) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
