@@ -2,6 +2,7 @@ package program
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -44,10 +45,16 @@ func (l Line) Seconds(key string) time.Duration {
 	return time.Duration(l.Number(key) * float64(time.Second))
 }
 
-// Holds says whether one field of the line holds every one of the words.
+// Holds says whether one field of the line, a text, a list or an object, holds every one of the words.
 func (l Line) Holds(words ...string) bool {
 	for _, value := range l {
 		text, _ := value.(string)
+		switch v := value.(type) {
+		case []any:
+			text = fmt.Sprint(v...)
+		case map[string]any:
+			text = fmt.Sprint(v) // map[key:value …], by key
+		}
 		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) }) {
 			return true
 		}

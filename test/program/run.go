@@ -21,6 +21,7 @@ type Run struct {
 	// stderr is our end of its log, stalled is held while nobody reads it.
 	stderr  *os.File
 	stalled sync.Mutex
+	resume  func()
 
 	mu    sync.Mutex
 	lines []Line
@@ -107,10 +108,10 @@ func (r *Run) read(from *os.File) {
 	}
 }
 
-// StallLog ceases to read its log, as a log collector that hangs; end reads on.
-func (r *Run) StallLog() (end func()) {
+// StallLog ceases to read its log, as a log collector that hangs, until the program is killed.
+func (r *Run) StallLog() {
 	r.stalled.Lock()
-	return sync.OnceFunc(r.stalled.Unlock)
+	r.resume = sync.OnceFunc(r.stalled.Unlock)
 }
 
 // DropLog closes its log's other end, as a log collector that died.
@@ -195,6 +196,9 @@ func (r *Run) Lives() bool {
 // Kill ends it without giving it a chance, and waits until it is gone.
 func (r *Run) Kill() {
 	_ = r.cmd.Process.Kill() // an error is that it has ended
+	if r.resume != nil {
+		r.resume()
+	}
 	<-r.ended
 }
 
