@@ -1,0 +1,20 @@
+//go:build !linux
+
+package faults
+
+import (
+	"os"
+	"syscall"
+	"testing"
+)
+
+const sandboxVariable = "GPU_WATCHDOG_FAULTS_SANDBOX"
+
+func firstProcess(t testing.TB) *syscall.SysProcAttr {
+	t.Skip("this system has no namespaces of processes")
+	return nil
+}
+
+func sandbox(string, []string) { os.Exit(99) }
+
+func fewFiles(p *pod) { p.t.Skip("this system has no limits that can be raised from outside") }
