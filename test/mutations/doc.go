@@ -1,5 +1,5 @@
-// Command mutations asks whether the tests of the pure core, and of the stopper that can delete a pod, would notice if a rule
-// were missing.
+// Command mutations asks whether the tests of the pure core, of the loop around it, and of the stopper that can delete a pod, would
+// notice if a rule were missing.
 //
 //	go run ./test/mutations            all of them
 //	go run ./test/mutations -only spin those whose name matches

@@ -24,14 +24,15 @@ type mutation struct {
 
 // all are the mutations by topic, in the order in which they are run.
 func all() []mutation {
-	return slices.Concat(orderMutations, evidenceMutations, lieMutations, clockMutations, stopMutations, moneyMutations, stopperMutations)
+	return slices.Concat(orderMutations, evidenceMutations, lieMutations, clockMutations, stopMutations, moneyMutations, stopperMutations, loopMutations)
 }
 
 // rooms are the packages that are mutated and tested, by their folder.
-var rooms = []string{"watchdog", "costmodel", runpodRoom}
+var rooms = []string{"watchdog", "costmodel", runpodRoom, loopRoom}
 
 // needed are the packages that the rooms and their tests are compiled with.
-var needed = []string{"watchdog/stopper", runpodRoom + "/runpodtest", runpodRoom + "/internal/conformity"}
+var needed = []string{"watchdog/stopper", runpodRoom + "/runpodtest", runpodRoom + "/internal/conformity",
+	"collector", "internal/control/orders", "internal/memory", "internal/notify", "internal/post", "internal/secret"}
 
 func main() {
 	root := flag.String("root", ".", "the module's root")

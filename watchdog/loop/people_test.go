@@ -24,7 +24,7 @@ func TestAHoldIsDurableWhenItIsAnsweredAndEndsByItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		until := asked.Add(2 * time.Minute)
-		if held := st.memory.kept().Leases.Holds; len(held) != 1 || !held[0].Until.Equal(until) || held[0].By != "root" {
+		if held := st.memory.synced.Leases.Holds; len(held) != 1 || !held[0].Until.Equal(until) || held[0].By != "root" {
 			t.Errorf("the memory holds %+v when the order is answered, want root's hold until %s", held, until)
 		}
 		if !answer.Until.Value.Equal(until) || len(answer.Holds) != 1 || strings.Contains(answer.Text, "but") {
@@ -190,6 +190,21 @@ func TestAHoldInTheLastSecondBeforeAStopKeepsThePod(t *testing.T) {
 	})
 }
 
+func TestAnOrderInTheLastSecondDoesNotDoubleTheStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(nil)
+		defer st.begin(t)()
+		time.Sleep(60*time.Second + 500*time.Millisecond) // between the two final looks
+		if _, err := st.loop.Release(t.Context(), orders.Release{By: "root"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if asked := st.provider.times(); len(asked) != 1 || asked[0] != 61*time.Second {
+			t.Errorf("stop was asked for at %v, want once, when it was due", asked)
+		}
+	})
+}
+
 func TestAHoldWhileTheLadderIsClimbedEndsThat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newStage(nil)
@@ -277,6 +292,20 @@ func TestOrdersAtTheEndAreAnswered(t *testing.T) {
 	})
 }
 
+func TestAnOrderAfterTheEndIsNotCarriedOut(t *testing.T) {
+	st := newStage(nil)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	answer := make(chan told, 1)
+	st.loop.obey(ended, order{func(context.Context, time.Time) (orders.Answer, error) {
+		t.Error("it was carried out, and no look follows that would know of it")
+		return orders.Answer{}, nil
+	}, answer})
+	if got := <-answer; orders.KindOf(got.err) != orders.Unreachable {
+		t.Errorf("answered %v, want that it was not told", got.err)
+	}
+}
+
 func TestStandingBeforeAndAfterTheFirstLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newStage(nil)
@@ -310,14 +339,22 @@ func TestTodaysSpendingOutlivesTheWatchdogAndEndsAtMidnight(t *testing.T) {
 			t.Errorf("of that %.4f $ were idle", kept.Spent.IdleUSD)
 		}
 		time.Sleep(40 * time.Minute) // ten past midnight
-		st := newStage(func(c *Config) { c.Kept, c.Rules.Armed = kept, false })
+		var first *View
+		st := newStage(func(c *Config) {
+			c.Kept, c.Rules.Armed = kept, false
+			c.Published = func(v *View) {
+				if first == nil {
+					first = v
+				}
+			}
+		})
 		st.run(t, 6*time.Minute)
 		next := st.memory.kept().Spent
 		if !next.Day.After(day) || next.USD > 1.5*0.11 || next.USD < 1.5*0.09 {
 			t.Errorf("the new day %s has cost %.4f $, want six minutes' worth and nothing of yesterday", next.Day, next.USD)
 		}
-		if first := st.loop.Latest().Snapshot.SpentTodayUSD; first.Or(99) > 1.5*0.11 {
-			t.Errorf("the cap of the new day sees %v $", first)
+		if spent := first.Snapshot.SpentTodayUSD; spent.Or(99) != 0 {
+			t.Errorf("at the first look of the new day the cap sees %v $", spent)
 		}
 	})
 }

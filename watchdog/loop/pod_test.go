@@ -103,17 +103,25 @@ func (p *fakeProvider) times() []time.Duration {
 
 // fakeMemory keeps what was saved last.
 type fakeMemory struct {
-	mu      sync.Mutex
-	last    memory.Contents
+	mu   sync.Mutex
+	last memory.Contents
+	// synced is what was saved last with the order to wait for the disk.
+	synced  memory.Contents
 	saved   []time.Time
 	hung    bool
 	warning string
+	// slow is how long a save that waits for the disk takes.
+	slow time.Duration
 }
 
-func (m *fakeMemory) Save(c memory.Contents, _ bool) {
+func (m *fakeMemory) Save(c memory.Contents, sync bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last = c
+	if sync {
+		m.synced = c
+		time.Sleep(m.slow)
+	}
 	m.saved = append(m.saved, time.Now())
 }
 
