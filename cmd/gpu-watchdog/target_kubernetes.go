@@ -59,7 +59,7 @@ func kubernetesMeans(a stopContext) means {
 		if !answer.Kind.Done() {
 			return "", errors.New(answer.String())
 		}
-		return "a dry run of the API server accepts the stop: " + answer.Detail, nil
+		return "the API server accepts it: " + answer.Detail, nil
 	}
 	m.whoUndid = client.WhoUndid
 	return m

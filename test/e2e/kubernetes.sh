@@ -25,7 +25,7 @@ fail() {
 }
 stage() { printf '=== %s (%d s)\n' "$*" "$SECONDS"; }
 
-for tool in go etcd unshare; do
+for tool in go etcd unshare nsenter setpriv; do
 	command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install etcd-server util-linux"
 done
 

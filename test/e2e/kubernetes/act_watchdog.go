@@ -119,8 +119,33 @@ func (p *play) race(ctx context.Context) error {
 	stage.Rest(ctx, heldFor)
 	accepted := dog.tap.seen(func(a asked) bool { return a.writes() && a.status < http.StatusMultipleChoices })
 	p.report.Check("two replicas stay", w.wanted(ctx) == 2 && len(accepted) == 0, append(lines(accepted), fmt.Sprint(w.wanted(ctx), " replicas"))...)
-	_, details := dog.reasons(ctx)
-	p.report.Check("and it goes on watching", !dog.process.ended(), details...)
+	details, said := dog.says(ctx, 10*time.Second, "target_refused")
+	p.report.Check("and are a target that it refuses from then on", said && !dog.process.ended(), details...)
+	return nil
+}
+
+func (p *play) orders(ctx context.Context) error {
+	w, err := p.watching(ctx, "orders")
+	if w == nil {
+		return err
+	}
+	dog, err := p.watch(ctx, w, nil, "WATCHDOG_IDLE_LIMIT=8s")
+	if err != nil {
+		return err
+	}
+	defer dog.close()
+	text, err := dog.order(ctx, "hold", "2h", "the play")
+	p.report.Check("it takes a hold in its container", err == nil, text, fmt.Sprint(err), stage.Tail(dog.log))
+	details, said := dog.says(ctx, 10*time.Second, "hold_lease")
+	p.report.Check("and says so", said, details...)
+	text, err = dog.order(ctx, "stop", "--rehearse")
+	p.report.Check("a rehearsed stop is accepted by the API server", err == nil && strings.Contains(text, "nothing was changed"), text)
+	stage.Rest(ctx, heldFor)
+	writes := dog.tap.seen(asked.writes)
+	p.report.Check("and nothing is stopped meanwhile", w.wanted(ctx) == 1 && len(writes) == 0 && dog.failedReadiness().IsZero(), lines(writes)...)
+	text, err = dog.order(ctx, "release")
+	stopped := stage.Until(ctx, stopMost, func() bool { return w.wanted(ctx) == 0 })
+	p.report.Check("released, it is stopped", err == nil && stopped, text, fmt.Sprint(w.wanted(ctx), " replicas"))
 	return nil
 }
 

@@ -42,6 +42,7 @@ var acts = []stage.Act[*play]{
 	{Name: "idle", About: "the watchdog scales one idle replica to none", Run: (*play).idle},
 	{Name: "three", About: "the watchdog leaves three replicas alone", Run: (*play).three},
 	{Name: "race", About: "somebody scales up between the watchdog's look and its stop", Run: (*play).race},
+	{Name: "orders", About: "people hold the pod, rehearse its stop and let it go, by commands in the watchdog's container", Run: (*play).orders},
 	{Name: "reverted", About: "somebody undoes the watchdog's stops", Run: (*play).reverted},
 }
 

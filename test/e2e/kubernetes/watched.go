@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ var errNoStage = errors.New("not here")
 // watched is a running watchdog in a pod of the workload: it sees the account's files where Kubernetes puts them.
 type watched struct {
 	url, log string
+	env      []string
 	tap      *tap
 	server   *fakepod.Server
 	process  *process
@@ -40,9 +42,14 @@ type watched struct {
 	unready time.Time // when its readiness failed first
 }
 
-// inside runs a program with its own /run, in which the account's files are.
-const inside = `mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount &&
-mount --bind "$0" /run/secrets/kubernetes.io/serviceaccount && exec "$@"`
+// inside runs a program with its own /run, in which are the account's files, the pod's folder for temporary files, its volume and the
+// program, whatever may be read on the way to them.
+const inside = `mount -t tmpfs -o mode=755 tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount /run/tmp /run/volume &&
+touch /run/gpu-watchdog && mount --bind "$0" /run/secrets/kubernetes.io/serviceaccount && mount --bind "$1" /run/tmp &&
+mount --bind "$2" /run/volume && mount --bind "$3" /run/gpu-watchdog && shift 3 && exec "$@"`
+
+// program is where the watchdog is inside.
+const program = "/run/gpu-watchdog"
 
 // namespaces are the words before a command that give it mounts of its own.
 func namespaces() []string {
@@ -52,9 +59,49 @@ func namespaces() []string {
 	return []string{"unshare", "--mount", "--user", "--map-root-user"}
 }
 
+// asUser are the words before a command that make it the image's user, without any rights of root. Who is not root cannot become
+// somebody else, and is root of what it has.
+func asUser() []string {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	id := strconv.Itoa(imageUser)
+	return []string{"setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"}
+}
+
+// imageUser is whom the manifests let the watchdog run as, and whose group the pod's volumes have.
+const imageUser = 65532
+
+// volume makes a folder as a volume of the pod: the group may write.
+func volume(path string) error {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 {
+		if err := os.Chown(path, 0, imageUser); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(path, os.ModeSetgid|0o777)
+}
+
+// order runs a command of the program in the watchdog's container, as kubectl exec does.
+func (w *watched) order(ctx context.Context, args ...string) (string, error) {
+	words := []string{"nsenter", "--mount", "--target", strconv.Itoa(w.process.cmd.Process.Pid)}
+	if os.Geteuid() != 0 {
+		words = append(words, "--user", "--preserve-credentials")
+	}
+	words = append(append(append(words, asUser()...), program), args...)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.Env = w.env
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
 // able says why the acts with the watchdog cannot be played here.
 func (p *play) able(ctx context.Context) error {
-	probe := append(namespaces(), "sh", "-c", inside, p.config.work, "test", "-d", "/var/run/secrets/kubernetes.io/serviceaccount")
+	words := append(namespaces(), "sh", "-c", inside, p.config.work, p.config.work, p.config.work, p.config.watchdog)
+	probe := append(append(words, asUser()...), "test", "-d", "/var/run/secrets/kubernetes.io/serviceaccount")
 	if out, err := exec.CommandContext(ctx, probe[0], probe[1:]...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: a process gets no mounts of its own: %w: %.200s", errNoStage, err, out)
 	}
@@ -96,7 +143,8 @@ func (p *play) watch(ctx context.Context, w *workload, before func(context.Conte
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(files, 0o755); err != nil {
+	kept := filepath.Join(p.config.work, "volume-"+w.namespace)
+	if err := errors.Join(volume(dir), volume(files), volume(kept)); err != nil {
 		return nil, err
 	}
 	out := &watched{log: filepath.Join(p.config.work, "watchdog-"+name+".log")}
@@ -112,7 +160,7 @@ func (p *play) watch(ctx context.Context, w *workload, before func(context.Conte
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(os.WriteFile(filepath.Join(files, "token"), []byte(token), 0o600),
+	err = errors.Join(os.WriteFile(filepath.Join(files, "token"), []byte(token), 0o644),
 		os.WriteFile(filepath.Join(files, "namespace"), []byte(w.namespace), 0o644), out.tap.authority(filepath.Join(files, "ca.crt")))
 	if err != nil {
 		return nil, err
@@ -137,14 +185,15 @@ func (p *play) watch(ctx context.Context, w *workload, before func(context.Conte
 		return nil, err
 	}
 	// Of a name that stands twice the last counts. What is changed is where things are, and how long they take.
-	env := append(shipped, "PATH="+os.Getenv("PATH"), "TMPDIR="+dir, "KUBERNETES_SERVICE_HOST="+host, "KUBERNETES_SERVICE_PORT="+port,
+	env := append(shipped, "PATH="+os.Getenv("PATH"), "TMPDIR=/run/tmp", "KUBERNETES_SERVICE_HOST="+host, "KUBERNETES_SERVICE_PORT="+port,
 		"WATCHDOG_VLLM_URLS="+out.server.URL(), "WATCHDOG_LISTEN="+listen, "WATCHDOG_INGEST_LISTEN=off",
-		"WATCHDOG_DIR="+filepath.Join(p.config.work, "volume-"+w.namespace), "WATCHDOG_START_ID_FILE="+filepath.Join(dir, "start-id"),
+		"WATCHDOG_DIR=/run/volume",
 		"WATCHDOG_CHECK_INTERVAL=200ms", "WATCHDOG_POLICY=fixed", "WATCHDOG_IDLE_LIMIT="+idleLimit.String(),
 		"WATCHDOG_MIN_RUNTIME=0s", "WATCHDOG_WARN_BEFORE=0s", "WATCHDOG_LOG_FORMAT=json")
-	env = append(env, more...)
-	argv := append(namespaces(), "sh", "-c", inside, files, p.config.watchdog, "run")
-	if out.process, err = begin(out.log, env, argv...); err != nil {
+	out.env = append(env, more...)
+	argv := append(namespaces(), "sh", "-c", inside, files, dir, kept, p.config.watchdog)
+	argv = append(append(argv, asUser()...), program, "run")
+	if out.process, err = begin(out.log, out.env, argv...); err != nil {
 		return nil, err
 	}
 	if up := stage.Until(ctx, 15*time.Second, func() bool { return out.process.ended() || stage.Page(ctx, out.url+"/healthz") != "" }); !up || out.process.ended() {
