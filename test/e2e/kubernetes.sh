@@ -5,8 +5,8 @@
 #
 # ACTs are described by -help; without any, all are played in their order. The first run builds the API server from its Go module
 # (150 MB to download, ten minutes or so on two cores, 3 GB of memory) and kustomize; E2E_DIR keeps them, and the logs, there. etcd is the
-# machine's: apt-get install etcd-server. The acts with the watchdog itself want a process to have mounts of its own: root, or user
-# namespaces.
+# machine's: apt-get install etcd-server. The acts with the watchdog itself want a process to have mounts and processes of its own: root,
+# or user namespaces.
 #
 # Every check prints PASS or FAIL with its evidence. The exit code is 0 if none failed.
 set -euo pipefail
@@ -25,7 +25,7 @@ fail() {
 }
 stage() { printf '=== %s (%d s)\n' "$*" "$SECONDS"; }
 
-for tool in go etcd unshare nsenter setpriv; do
+for tool in go etcd nsenter setpriv; do
 	command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install etcd-server util-linux"
 done
 

@@ -154,10 +154,11 @@ func (p *play) reverted(ctx context.Context) error {
 	if w == nil {
 		return err
 	}
-	// Two undone stops are enough to disarm it; whether the second counts at its stop or at the start after it is not told.
+	// Two undone stops are enough to disarm it; whether the second counts at its stop or at the start after it is not told. A stop within
+	// seconds of the start is none that could be: the memory of a pod before is taken over once nobody else writes it, for 15 s.
 	const most = 4
 	for stops := range most {
-		dog, err := p.watch(ctx, w, nil)
+		dog, err := p.watch(ctx, w, nil, "WATCHDOG_IDLE_LIMIT=8s")
 		if err != nil {
 			return err
 		}

@@ -46,6 +46,11 @@ type process struct {
 
 // begin starts a program with its output in a file. Without an environment it has that of the play.
 func begin(log string, env []string, argv ...string) (*process, error) {
+	return beginIn(&syscall.SysProcAttr{}, log, env, argv...)
+}
+
+// beginIn is begin in namespaces of its own.
+func beginIn(attr *syscall.SysProcAttr, log string, env []string, argv ...string) (*process, error) {
 	out, err := os.Create(log)
 	if err != nil {
 		return nil, err
@@ -55,7 +60,8 @@ func begin(log string, env []string, argv ...string) (*process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.Env = env
 	// Should the play be killed, nothing of it stays.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	attr.Pdeathsig = syscall.SIGKILL
+	p.cmd.SysProcAttr = attr
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", argv[0], err)
 	}

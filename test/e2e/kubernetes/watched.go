@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/fakepod"
@@ -44,19 +45,22 @@ type watched struct {
 
 // inside runs a program with its own /run, in which are the account's files, the pod's folder for temporary files, its volume and the
 // program, whatever may be read on the way to them.
-const inside = `mount -t tmpfs -o mode=755 tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount /run/tmp /run/volume &&
+const inside = `mount --make-rprivate / && mount -t proc proc /proc && mount -t tmpfs -o mode=755 tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount /run/tmp /run/volume &&
 touch /run/gpu-watchdog && mount --bind "$0" /run/secrets/kubernetes.io/serviceaccount && mount --bind "$1" /run/tmp &&
 mount --bind "$2" /run/volume && mount --bind "$3" /run/gpu-watchdog && shift 3 && exec "$@"`
 
 // program is where the watchdog is inside.
 const program = "/run/gpu-watchdog"
 
-// namespaces are the words before a command that give it mounts of its own.
-func namespaces() []string {
-	if os.Geteuid() == 0 {
-		return []string{"unshare", "--mount"}
+// container gives a process mounts and processes of its own, of which it is the first, as in a container.
+func container() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
+	if os.Geteuid() != 0 {
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}}
 	}
-	return []string{"unshare", "--mount", "--user", "--map-root-user"}
+	return attr
 }
 
 // asUser are the words before a command that make it the image's user, without any rights of root. Who is not root cannot become
@@ -87,7 +91,7 @@ func volume(path string) error {
 
 // order runs a command of the program in the watchdog's container, as kubectl exec does.
 func (w *watched) order(ctx context.Context, args ...string) (string, error) {
-	words := []string{"nsenter", "--mount", "--target", strconv.Itoa(w.process.cmd.Process.Pid)}
+	words := []string{"nsenter", "--mount", "--pid", "--target", strconv.Itoa(w.process.cmd.Process.Pid)}
 	if os.Geteuid() != 0 {
 		words = append(words, "--user", "--preserve-credentials")
 	}
@@ -100,10 +104,11 @@ func (w *watched) order(ctx context.Context, args ...string) (string, error) {
 
 // able says why the acts with the watchdog cannot be played here.
 func (p *play) able(ctx context.Context) error {
-	words := append(namespaces(), "sh", "-c", inside, p.config.work, p.config.work, p.config.work, p.config.watchdog)
-	probe := append(append(words, asUser()...), "test", "-d", "/var/run/secrets/kubernetes.io/serviceaccount")
-	if out, err := exec.CommandContext(ctx, probe[0], probe[1:]...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: a process gets no mounts of its own: %w: %.200s", errNoStage, err, out)
+	words := append([]string{"-c", inside, p.config.work, p.config.work, p.config.work, p.config.watchdog}, asUser()...)
+	probe := exec.CommandContext(ctx, "sh", append(words, "test", "-d", "/var/run/secrets/kubernetes.io/serviceaccount")...)
+	probe.SysProcAttr = container()
+	if out, err := probe.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: a process gets no mounts and processes of its own: %w: %.200s", errNoStage, err, out)
 	}
 	env := exec.CommandContext(ctx, p.config.watchdog, "env")
 	env.Env = []string{"PATH=" + os.Getenv("PATH"), "WATCHDOG_STOP=kubernetes"}
@@ -191,9 +196,8 @@ func (p *play) watch(ctx context.Context, w *workload, before func(context.Conte
 		"WATCHDOG_CHECK_INTERVAL=200ms", "WATCHDOG_POLICY=fixed", "WATCHDOG_IDLE_LIMIT="+idleLimit.String(),
 		"WATCHDOG_MIN_RUNTIME=0s", "WATCHDOG_WARN_BEFORE=0s", "WATCHDOG_LOG_FORMAT=json")
 	out.env = append(env, more...)
-	argv := append(namespaces(), "sh", "-c", inside, files, dir, kept, p.config.watchdog)
-	argv = append(append(argv, asUser()...), program, "run")
-	if out.process, err = begin(out.log, out.env, argv...); err != nil {
+	argv := append([]string{"sh", "-c", inside, files, dir, kept, p.config.watchdog}, asUser()...)
+	if out.process, err = beginIn(container(), out.log, out.env, append(argv, program, "run")...); err != nil {
 		return nil, err
 	}
 	if up := stage.Until(ctx, 15*time.Second, func() bool { return out.process.ended() || stage.Page(ctx, out.url+"/healthz") != "" }); !up || out.process.ended() {
