@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	drivers.dir = dir
+	// More pods at a time than two cores can carry let looks time out, of which some rows tell. The command line may say otherwise.
+	_ = flag.Set("test.parallel", "24") // testing has it
 	code := program.Main(m, &binary)
 	_ = os.RemoveAll(dir) // what is left is in the temporary folder
 	if *table {

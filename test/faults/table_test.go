@@ -121,7 +121,7 @@ var rows = []row{
 	// Signs of work that stand still stop counting; without that the pod would be forgotten.
 	{group: "vllm", name: "gauges stick after a mass abort", short: true, play: work, env: brokenSoon, alone: true, fault: sticks, with: pays, without: pays,
 		says: []said{says("decision", "server_stalled")}},
-	{group: "vllm", name: "load sticks", short: true, play: idle, env: brokenSoon, alone: true, fault: answers("/load", 200, "application/json", `{"server_load":3}`), with: pays, without: pays,
+	{group: "vllm", name: "load sticks", play: idle, env: brokenSoon, alone: true, fault: answers("/load", 200, "application/json", `{"server_load":3}`), with: pays, without: pays,
 		says: []said{says("decision", "/load says 3"), says("decision", "server_stalled")}},
 	{group: "vllm", name: "engine hangs under a request", play: idle, env: brokenSoon, alone: true, fault: hangsEngine, with: pays, without: pays,
 		says: []said{says("decision", "requests_in_flight"), says("decision", "server_stalled")}},
