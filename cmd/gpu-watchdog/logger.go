@@ -10,7 +10,7 @@ import (
 	"github.com/gpu-watchdog/gpu-watchdog/internal/config"
 )
 
-// newLogger writes one line an event: JSON for programs, or columns for people.
+// newLogger writes one line an event: JSON for programs, or columns for people. Whoever ends calls its Sync.
 func newLogger(cfg config.Config, out io.Writer) *zap.Logger {
 	enc := zapcore.EncoderConfig{
 		TimeKey: "ts", LevelKey: "level", MessageKey: "msg",
@@ -32,5 +32,5 @@ func newLogger(cfg config.Config, out io.Writer) *zap.Logger {
 		level = zapcore.ErrorLevel
 	case config.LogInfo:
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), level))
+	return zap.New(zapcore.NewCore(encoder, newPatient(out), level))
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,8 +44,10 @@ func newRun() *cobra.Command {
 				return err
 			}
 			keepSmall()
+			outliveLog()
 			log := newLogger(cfg, cmd.ErrOrStderr())
-			defer zap.RedirectStdLog(log)() // net/http has things to say of its own
+			defer func() { _ = log.Sync() }() // it never errs
+			defer zap.RedirectStdLog(log)()   // net/http has things to say of its own
 			var w *watch
 			if err == nil {
 				w, err = wire(cfg, env, log)
@@ -64,6 +68,10 @@ func newRun() *cobra.Command {
 		},
 	}
 }
+
+// outliveLog: a write to a log whose reader has gone is an error like any other, not the end of the watch. The signal is caught
+// and not ignored, which whatever we start would inherit.
+func outliveLog() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // keepSmall holds the runtime to what a look needs. What the environment says wins.
 func keepSmall() {

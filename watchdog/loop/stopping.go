@@ -124,6 +124,11 @@ func (a *attempt) sinceAccepted(now time.Time) time.Duration {
 // safety before, so that nothing lies between the last look and the request. by is the person who asked for it, if one did.
 func (l *Loop) finalLook(ctx context.Context, reason, by string, let func(watchdog.Decision) error) (<-chan watchdog.StopReport, error) {
 	l.openStop(reason)
+	if time.Since(l.lastLook) > l.Rules.CheckInterval {
+		// The disk took its time: the next look is late, and says nothing. Let that be an ordinary one, or no stop would ever
+		// come beside a disk that hangs.
+		l.step(ctx, false)
+	}
 	err := let(l.step(ctx, true))
 	if err == nil {
 		if !l.pause(ctx, finalApart) {
