@@ -49,14 +49,16 @@ type Collector struct {
 	// Terminals says what people do in this pod; nil where that cannot be seen.
 	Terminals terminalSource
 	Servers   []Served
-	// Rows counts the rows of requests that have come in so far; nil where none are taken in. It must never wait.
-	Rows func() uint64
+	// Rows counts the rows of requests that have come in since it was called before, and says the most tokens that any of them has, in
+	// its prompt and in its answer; unknown where one does not tell. It is nil where none are taken in, and must never wait.
+	Rows func() (rows uint64, prompt, output watchdog.Maybe[float64])
 	// Child tells of the server that a supervisor runs; nil where there is none. It must never wait.
 	Child func(now time.Time) watchdog.Child
+	// Whole: no look spares the servers. Where PROBE_MAX_TOKENS is set, what their counters say decides what the GPU's work was for.
+	Whole bool
 
 	lastFull time.Time
 	lastLook time.Time
-	lastRows uint64
 }
 
 // Ask is what one look is wanted for.
@@ -89,7 +91,7 @@ func (c *Collector) Look(ctx context.Context, ask Ask) watchdog.Snapshot {
 		start(&host, func() { s.People = c.Terminals.Read(ctx) })
 	}
 
-	spare := ask.Lean && now.Sub(c.lastFull) < leanEvery && waited(&witnesses, witnessTime) && proven(s.GPU, s.Sockets, ask.GPUThreshold, elapsed)
+	spare := ask.Lean && !c.Whole && now.Sub(c.lastFull) < leanEvery && waited(&witnesses, witnessTime) && proven(s.GPU, s.Sockets, ask.GPUThreshold, elapsed)
 	if !spare {
 		c.lastFull = now
 	}
@@ -103,8 +105,7 @@ func (c *Collector) Look(ctx context.Context, ask Ask) watchdog.Snapshot {
 	}
 	all.Wait()
 	if c.Rows != nil {
-		rows := c.Rows()
-		s.Rows, c.lastRows = rows-c.lastRows, rows
+		s.Rows, s.RowPrompt, s.RowOutput = c.Rows()
 	}
 	if c.Child != nil {
 		s.Child = c.Child(time.Now())

@@ -109,21 +109,33 @@ func TestServersAreAskedFromTimeToTime(t *testing.T) {
 	})
 }
 
-// Rows that come in are told once, however long a look takes and whatever else it finds.
-func TestRowsAreToldOnce(t *testing.T) {
+// TestServersAreNeverSparedWhereEachRequestIsJudged: what their counters say about each request decides.
+func TestServersAreNeverSparedWhereEachRequestIsJudged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{sockets: streaming(100 * time.Millisecond)}
+		of := s.collector()
+		of.Whole = true
+		for range 100 {
+			of.Look(t.Context(), Ask{Lean: true})
+			time.Sleep(time.Second)
+		}
+		if s.asked != 100 {
+			t.Errorf("asked %d times in 100 looks", s.asked)
+		}
+	})
+}
+
+// What the rows are is told as it comes in, and nothing where none are taken in.
+func TestRowsAreTold(t *testing.T) {
 	c := (&stage{}).collector()
-	total := uint64(3)
-	if s := c.Look(t.Context(), Ask{}); s.Rows != 0 {
+	if s := c.Look(t.Context(), Ask{}); s.Rows != 0 || s.RowPrompt.Known {
 		t.Errorf("%d rows where none are taken in", s.Rows)
 	}
-	c.Rows = func() uint64 { return total }
-	for _, want := range []uint64{3, 0, 4} {
-		if s := c.Look(t.Context(), Ask{}); s.Rows != want {
-			t.Errorf("%d rows since the last look, want %d", s.Rows, want)
-		}
-		if want == 0 {
-			total += 4
-		}
+	c.Rows = func() (uint64, watchdog.Maybe[float64], watchdog.Maybe[float64]) {
+		return 3, watchdog.Known(7.), watchdog.Known(1.)
+	}
+	if s := c.Look(t.Context(), Ask{}); s.Rows != 3 || s.RowPrompt != watchdog.Known(7.) || s.RowOutput != watchdog.Known(1.) {
+		t.Errorf("%d rows, %+v and %+v", s.Rows, s.RowPrompt, s.RowOutput)
 	}
 }
 

@@ -21,6 +21,8 @@ const (
 	AlarmReverted      = "stop_reverted"
 	AlarmIdentity      = "identity_unknown"
 	AlarmBlind         = "blind"
+	AlarmProbes        = "regular_probes"
+	AlarmPorts         = "ports_unseen"
 )
 
 // alarms lists what a person should look at now. The shell logs each when it is raised and again from time to time.
@@ -36,6 +38,9 @@ func (r *Rules) alarms(n State, s Snapshot, srv servers, w window) []Alarm {
 		{"the socket table", n.Sockets, s.Sockets.Reason},
 	} {
 		r.failing(raise, src.name, src.track, src.reason)
+	}
+	if r.CPUBusy > 0 {
+		r.failing(raise, "the CPU", n.Host, s.Host.Reason)
 	}
 	for i, server := range n.Servers {
 		r.failing(raise, server.URL, server.Track, s.Servers[i].Detail)
@@ -68,10 +73,33 @@ func (r *Rules) alarms(n State, s Snapshot, srv servers, w window) []Alarm {
 	if s.RevertedUntil.After(s.At) {
 		raise(AlarmReverted, "%s: who wants this pod to run? gpu-watchdog stops nothing until %s, or until a request comes", s.Reverted, s.RevertedUntil.UTC().Format(time.RFC3339))
 	}
+	if ports := r.unseen(n); len(ports) > 0 {
+		raise(AlarmPorts, "nobody has listened on %s within STARTUP_TIMEOUT (%s), as far as can be seen from here: correct WATCHDOG_PORTS, or start what is to listen there", portNames(ports), r.StartupTimeout)
+	}
+	if text := r.keptAwake(w.probes.Regular); text != "" {
+		raise(AlarmProbes, "%s", text)
+	}
 	if s.StartID == "" {
 		raise(AlarmIdentity, "the identity of this start is unknown, so nothing will be stopped: make WATCHDOG_START_ID_FILE a writable path on the container's own disk")
 	}
 	return out
+}
+
+// keptAwake names the regular probes that count as work, and says what to do about them; empty where there is none.
+func (r *Rules) keptAwake(probes []RegularProbe) string {
+	var texts []string
+	for _, p := range probes {
+		switch most := p.MaxTokens(); {
+		case !most.Known:
+			texts = append(texts, p.String()+": if that is a health check and no work, let it ask another port, as nothing tells its bytes from work")
+		case most.Value > r.ProbeMaxTokens:
+			texts = append(texts, fmt.Sprintf("%s: if that is a monitor, WATCHDOG_PROBE_MAX_TOKENS=%d lets the pod sleep beside it, or let it ask /health", p, most.Value))
+		}
+	}
+	if len(texts) == 0 {
+		return ""
+	}
+	return "this pod is kept awake: " + strings.Join(texts, "; ")
 }
 
 // consequence says what becomes of a pod that serves nobody.
@@ -92,5 +120,5 @@ func (r *Rules) failing(raise func(string, string, ...any), name string, t Track
 }
 
 func describe(e Evidence) string {
-	return fmt.Sprintf("vllm %s, gpu %s, sockets %s", e.VLLM, e.GPU, e.Sockets)
+	return fmt.Sprintf("vllm %s, gpu %s, sockets %s, host %s", e.VLLM, e.GPU, e.Sockets, e.Host)
 }

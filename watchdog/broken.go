@@ -19,6 +19,8 @@ func (r *Rules) wreck(n State, s Snapshot, srv servers) Because {
 		return Because{Code: JobDone, Detail: "what this pod was started for has ended with 0"}
 	case len(n.Crashes) >= crashFew && gone:
 		return Because{Code: CrashLoop, Detail: fmt.Sprintf("%d starts within %s died before the server was ready, or within %s of it%s", len(n.Crashes), crashWithin, crashSoon, s.Child.lastStatus())}
+	case n.listens():
+		return Because{} // another server is there, which may be the one that people use
 	case srv.down != "" && !r.comesAgain(s.Child, srv):
 		return Because{Code: ServerDead, Detail: srv.down + s.Child.lastStatus()}
 	case !n.EverReady && len(srv.overdue) > 0 && gone:
@@ -51,11 +53,9 @@ func (r *Rules) brokenLimit(why Reason) time.Duration {
 
 // standsStill: neither CPU nor network nor GPU, those of them that can be read, say that something is being done, as a download or
 // the loading of a model.
-func (r *Rules) standsStill(n State, s Snapshot, g gpus) bool {
-	switch cpu := s.Host.CPUCores; {
-	case cpuFailed(s), cpu.Known && cpu.Value >= quietCPU:
-		return false
-	case s.Host.ReceivedBytesPerSecond.Or(0) > quietIntake:
+func (r *Rules) standsStill(n State, s Snapshot, g gpus, c processors) bool {
+	switch {
+	case cpuFailed(s), c.computes(), c.intake.Or(0) > quietIntake:
 		return false
 	case g.missing != "" && s.GPU.State != SourceAbsent && n.GPU.required(r):
 		return false

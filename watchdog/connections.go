@@ -20,6 +20,8 @@ type traffic struct {
 type sign struct {
 	port    uint16
 	because Because
+	// moved: bytes came or went in this window, so it does not stand still. answered: some went.
+	moved, answered bool
 }
 
 // owing is a connection that is owed an answer, however briefly.
@@ -36,6 +38,7 @@ const (
 	portUnreadable portKind = iota // nothing else explains the bytes on it: they are work
 	portReadable                   // vLLM's page explains them: scrapes and health checks are no work
 	portDead                       // its engine is dead: nobody will be answered
+	portOther                      // no vLLM's, but one of PORTS
 )
 
 // connections reads the socket table against what is remembered of each cookie.
@@ -62,11 +65,17 @@ func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]por
 			// A first look cannot say when the bytes of an old connection moved.
 			came, went = 0, 0
 		}
+		work := func(format string, args ...any) {
+			t.soft = append(t.soft, sign{c.Port, Because{Code: ConnectionActive, Detail: fmt.Sprintf(format, args...)}, came+went > 0, went > 0})
+		}
 		total += came + went
 		if age := min(c.SinceReceived, c.SinceSent); came+went > 0 && (latest < 0 || age < latest) {
 			latest, t.peer = age, c.Peer
 		}
-		kind := ports[c.Port]
+		kind, served := ports[c.Port]
+		if !served {
+			kind = portOther
+		}
 		switch {
 		case c.HalfClosed, kind == portDead:
 		case owed(c, was, seen, came, went):
@@ -77,13 +86,15 @@ func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]por
 			}
 			who := fmt.Sprintf("%s has waited %s for an answer on port %d", c.Peer, n.OwedFor.Round(time.Millisecond), c.Port)
 			t.owing = append(t.owing, owing{c.Port, who, n.OwedFor})
-			if n.OwedFor >= owedLimit {
-				t.work(c.Port, who)
+			if n.OwedFor >= owedLimit || came+went > 0 && kind == portOther {
+				work("%s", who)
 			}
 		case went > 0 && c.SinceReceived-c.SinceSent >= owedLimit:
-			t.work(c.Port, fmt.Sprintf("%s is being sent an answer on port %d (%d bytes since the last look)", c.Peer, c.Port, went))
+			work("%s is being sent an answer on port %d (%d bytes since the last look)", c.Peer, c.Port, went)
 		case came+went > 0 && kind == portUnreadable:
-			t.work(c.Port, fmt.Sprintf("%s moved %d bytes on port %d, whose server cannot be read", c.Peer, came+went, c.Port))
+			work("%s moved %d bytes on port %d, whose server cannot be read", c.Peer, came+went, c.Port)
+		case came+went > 0 && kind == portOther:
+			work("%s moved %d bytes on port %d, which is one of PORTS", c.Peer, came+went, c.Port)
 		}
 		next = append(next, n)
 	}
@@ -98,10 +109,6 @@ func (r *Rules) connections(p []ConnectionState, s Sockets, ports map[uint16]por
 		return 0
 	})
 	return next, t
-}
-
-func (t *traffic) work(port uint16, detail string) {
-	t.soft = append(t.soft, sign{port, Because{Code: ConnectionActive, Detail: detail}})
 }
 
 func owed(c Connection, was ConnectionState, seen bool, came, went uint64) bool {

@@ -10,7 +10,8 @@ const (
 	// cpuMinute is how much quiet time makes one entry of the history: looks seconds apart say too little, as what polls runs in
 	// bursts, and an hour of them would not fit into what is stored.
 	cpuMinute = time.Minute
-	// cpuSettle: so many quiet minutes before anything is believed. A pod that has just gone quiet still tidies up.
+	// cpuSettle: so many quiet minutes, and so many of them with little load, before anything is believed. A pod that has just gone
+	// quiet still tidies up, and a minute in whose midst work begins looks like half of it.
 	cpuSettle = 5
 	// cpuMinutes is the history, and how long a server must have spun before its spinning is believed to be its idling.
 	cpuMinutes = 60
@@ -94,7 +95,11 @@ func (b CPUBaseline) level() (cores float64, believed bool) {
 	slices.Sort(sorted)
 	low, high := sorted[(n-1)/10], sorted[(n-1)*9/10]
 	still := high-low <= max(cpuSpread, float64(cpuSpreadShare*low))
-	return low, low <= quietCPU || b.Serving && n >= cpuMinutes && still
+	little := 0
+	for little < n && sorted[little] <= quietCPU {
+		little++
+	}
+	return low, low <= quietCPU && little >= cpuSettle || b.Serving && n >= cpuMinutes && still
 }
 
 // Above is by how many cores a window's load (CPULoad) stood above the idle baseline: never negative, and all of the load while

@@ -49,6 +49,12 @@ func TestCPUBaselineLearns(t *testing.T) {
 			}
 			return 6
 		}, unknown},
+		{"work that begins within a minute", 30 * time.Minute, false, func(age time.Duration) float64 {
+			if age < cpuMinute/2 {
+				return 0.05
+			}
+			return 0.9
+		}, unknown},
 		{"minutes of rest within work", 30 * time.Minute, false, func(age time.Duration) float64 {
 			if age%(10*cpuMinute) < 2*cpuMinute {
 				return 0.2

@@ -167,7 +167,7 @@ func implausible(r *Rules, p, n State, s Snapshot, d Decision) string {
 		return "an instant to come is past"
 	case len(d.Reasons) == 0:
 		return "no reason"
-	case d.Activity == Unknown && d.TokensDelta.Or(0) > 0:
+	case d.Activity == Unknown && d.TokensDelta.Or(0) > 0 && r.ProbeMaxTokens == 0:
 		return "tokens moved, and yet it is not known whether anything works"
 	}
 	for _, because := range d.Reasons {

@@ -1,6 +1,9 @@
 package watchdog
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A monitor that sends real requests keeps a pod awake for ever. Two things are made of what each look tells about requests:
 // whether regular probes come, and from whom, which is always told; and, where somebody said how large a probe is, whether all
@@ -116,8 +119,10 @@ type ProbeTracker struct {
 	Beats    []ProbeBeat    `json:"beats"`
 	// Scrapers are clients that were seen on a port while nothing was asked there.
 	Scrapers []ProbeScraper `json:"scrapers"`
-	// GPUQuiet: at the last look the GPU was read, and below the threshold.
-	GPUQuiet bool `json:"gpu_quiet"`
+	// GPUQuiet: at the last look the GPU was read, and below the threshold. Else it has been at or above it for so long, as far as
+	// samples say.
+	GPUQuiet   bool          `json:"gpu_quiet"`
+	GPUBusyFor time.Duration `json:"gpu_busy_ns"`
 	// Tail is how long samples of the GPU may still be of probes that have ended.
 	Tail time.Duration `json:"tail_ns"`
 }
@@ -135,6 +140,23 @@ type ProbeFinding struct {
 	Detail string
 	// Regular are the regular probes that go on, always the same for the same history.
 	Regular []RegularProbe
+}
+
+// worded says what does not count, and who sent it, where that is known.
+func (f ProbeFinding) worded() string {
+	if len(f.Regular) == 0 {
+		return f.Detail
+	}
+	return f.Detail + "; " + f.regularly()
+}
+
+// regularly names the regular probes.
+func (f ProbeFinding) regularly() string {
+	names := make([]string, len(f.Regular))
+	for i, p := range f.Regular {
+		names[i] = p.String()
+	}
+	return strings.Join(names, ", ")
 }
 
 // Observe takes the next window and judges it. maxTokens is the most tokens that a probe has, in its prompt and in its answer;
@@ -165,12 +187,15 @@ func (t ProbeTracker) Observe(w ProbeWindow, maxTokens int) (ProbeTracker, Probe
 	f.Regular = regular(n.Beats, n.Clock)
 
 	if limit > 0 {
-		f.GPU = seen.judge(w.GPU, t)
+		f.GPU = seen.judge(w.GPU, w.Elapsed, t)
 		if w.Rows > 0 && w.RowPrompt.Known && w.RowOutput.Known && w.RowPrompt.Value <= limit && w.RowOutput.Value <= limit {
 			f.Rows = ProbesAlone
 		}
 	}
 	n.GPUQuiet = w.GPU.Read && !w.GPU.Busy
+	if w.GPU.Busy {
+		n.GPUBusyFor = t.GPUBusyFor + w.GPU.BusyFor.Or(w.Elapsed)
+	}
 	if n.Tail = max(0, t.Tail-w.Elapsed); seen.ended && seen.sure {
 		n.Tail = burstTail
 	}

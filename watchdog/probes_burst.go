@@ -42,11 +42,12 @@ func (b burst) with(o outcomeOfAccount) burst {
 }
 
 // judge says whether the GPU's burst is the probes'. Somebody else's work on the GPU beside probes is longer than they are; where
-// samples do not say how long it lasted, it passes once, if the GPU was quiet at the look before.
-func (b burst) judge(g ProbeGPU, t ProbeTracker) ProbeJudgement {
-	explained := t.GPUQuiet
+// samples do not say how long it lasted, it passes once, if the GPU was quiet at the look before, and while all of the windows in
+// which it lasts are together no longer than probes may be.
+func (b burst) judge(g ProbeGPU, elapsed time.Duration, t ProbeTracker) ProbeJudgement {
+	most := time.Duration(min(b.count.Output.Or(0), mostBurstTokens))*burstToken + burstSlack + 2*g.Period
+	explained := t.GPUQuiet || t.GPUBusyFor+elapsed <= most
 	if g.BusyFor.Known {
-		most := time.Duration(min(b.count.Output.Or(0), mostBurstTokens))*burstToken + burstSlack + 2*g.Period
 		explained = g.BusyFor.Value <= most
 	}
 	switch {

@@ -10,7 +10,7 @@ import (
 // the GPUs' threshold were found to be in this window.
 func probeWindow(p State, s Snapshot, t traffic, threshold float64) ProbeWindow {
 	w := ProbeWindow{
-		Elapsed: s.Elapsed, Rows: s.Rows,
+		Elapsed: s.Elapsed, Rows: s.Rows, RowPrompt: s.RowPrompt, RowOutput: s.RowOutput,
 		Peers: probePeers(p.Connections, s.Sockets, p.Based),
 		GPU:   probeGPU(s.GPU, threshold, s.Elapsed),
 	}
@@ -129,7 +129,9 @@ func probeGPU(g GPU, threshold float64, elapsed time.Duration) ProbeGPU {
 		if late := d.Rate.Or(0) >= threshold; late {
 			busy, last = busy+1, len(d.Samples)
 		}
-		out.Leading = out.Leading && bounded && time.Duration(last)*period < burstTail
+		// Where all samples are busy they may go on, and where some are lost nothing is known; but a short window holds no more than itself.
+		short := !d.Gap && elapsed > 0 && elapsed < burstTail
+		out.Leading = out.Leading && (bounded && time.Duration(last)*period < burstTail || short)
 		out.Period = max(out.Period, period)
 		if !bounded || !out.BusyFor.Known {
 			out.BusyFor = Maybe[time.Duration]{}

@@ -10,6 +10,7 @@ const (
 	TokensMoved      Reason = "tokens_moved"
 	GPUActive        Reason = "gpu_active"
 	ConnectionActive Reason = "connection_active"
+	HostActive       Reason = "host_active"
 	RowsReceived     Reason = "rows_received"
 	ServerLoading    Reason = "server_loading"
 	// unknown
@@ -23,6 +24,7 @@ const (
 	ServerSleeping   Reason = "server_sleeping"
 	ServerStalled    Reason = "server_stalled"
 	GPUSpinning      Reason = "gpu_spinning"
+	ProbesOnly       Reason = "probes_only"
 	// broken
 	ServerDead Reason = "server_dead"
 	NeverReady Reason = "never_ready"
@@ -57,9 +59,10 @@ var ReasonMeaning = []struct {
 	{RequestsInFlight, "work", "a server has requests running or waiting, and they make progress"},
 	{TokensMoved, "work", "a counter of requests or tokens moved since the last good reading"},
 	{GPUActive, "work", "a GPU sample since the last look reached the threshold"},
-	{ConnectionActive, "work", "a client is owed an answer, an answer is being streamed, or bytes flow on a port that nothing else explains"},
+	{ConnectionActive, "work", "a client is owed an answer, an answer is being streamed, or bytes flow on a port that nothing else explains, as on PORTS"},
+	{HostActive, "work", "the pod's processors do CPU_BUSY more than they take to idle; or, where VLLM_URLS=none, more than 1 MB/s comes in over the network"},
 	{RowsReceived, "work", "rows of requests that have just ended came in, from vLLM's spans or posted by an application"},
-	{ServerLoading, "work", "the server is starting, within STARTUP_TIMEOUT"},
+	{ServerLoading, "work", "the server is starting, within STARTUP_TIMEOUT; or nobody listens on PORTS yet"},
 	{NoBaseline, "unknown", "nothing to compare with yet: the first look, or a counter was reset"},
 	{SourceFail, "unknown", "a source that has worked before did not answer"},
 	{ClockStep, "unknown", "the clock jumped, or the look came late by more than two intervals"},
@@ -69,6 +72,7 @@ var ReasonMeaning = []struct {
 	{ServerSleeping, "quiet", "vLLM is in sleep mode"},
 	{ServerStalled, "quiet", "requests or connections are open, but nothing has moved for BROKEN_LIMIT, neither counters nor GPU nor CPU"},
 	{GPUSpinning, "quiet", "the GPU reads 100 % at idle power and without memory traffic while vLLM is quiet: a spin wait, not work"},
+	{ProbesOnly, "quiet", "requests came, and none was larger than PROBE_MAX_TOKENS: a monitor's, not work"},
 	{ServerDead, "broken", "the server was ready and is now dead: its port refuses, or /health says 503"},
 	{NeverReady, "broken", "the server did not come up within STARTUP_TIMEOUT, and its port refuses"},
 	{CrashLoop, "broken", "five starts of the server within an hour died before it was ready, or within five minutes of it"},

@@ -45,6 +45,13 @@ type Rules struct {
 	// GPUPercent is the threshold of ThresholdFixed.
 	GPUPercent float64
 
+	// CPUBusy is how many cores above the pod's idle baseline are work; 0 leaves the CPU a witness for requests that stand still.
+	CPUBusy float64
+	// Ports are the TCP ports beside the servers' whose traffic is work.
+	Ports []uint16
+	// ProbeMaxTokens: a request of at most so many tokens, in its prompt and in its answer, is a monitor's and no work; 0 has none.
+	ProbeMaxTokens int
+
 	// Armed: there is something that can stop this pod. Unarmed says why not.
 	Armed   bool
 	Unarmed string

@@ -14,7 +14,7 @@ func (w *watch) disturb() {
 	w.faults(1)
 	w.misfortune()
 	w.guards()
-	if w.lie == "" && !w.hostAbsent && !w.gpuAbsent && w.chance(0.003) { // with witnesses for the work beside it
+	if w.lie == "" && len(w.servers) > 0 && !w.hostAbsent && !w.gpuAbsent && w.chance(0.003) { // with witnesses for the work beside it
 		w.tell([]string{"stuck gauge", "stuck load", "stuck socket"}[w.IntN(3)])
 	} else if w.lie != "" && w.chance(0.01) {
 		w.truth()

@@ -14,11 +14,29 @@ func (w *watch) check(before State, s Snapshot, signs []string) {
 	// Where something has stood still and is no longer believed, a fresh request is known by what it moves; until then its
 	// socket and its gauge look like those that stand still. (The final look holds on it all the same: see finalLook.)
 	if !before.Based {
-		signs = slices.DeleteFunc(slices.Clone(signs), func(sign string) bool { return sign == "stream" }) // there is nothing to compare its bytes with
+		signs = slices.DeleteFunc(slices.Clone(signs), func(sign string) bool { return sign == "stream" || sign == "bytes" }) // there is nothing to compare its bytes with
 	}
+	crashes := slices.ContainsFunc(d.Reasons, func(b Because) bool { return b.Code == CrashLoop }) // which takes the CPU, too
 	stood := slices.ContainsFunc(w.state.Servers, func(srv ServerState) bool { return srv.StillFor >= simBroken })
-	known := slices.ContainsFunc(signs, func(sign string) bool { return !stood || sign == "counters" || sign == "gpu" || sign == "rows" })
+	held := slices.ContainsFunc(w.state.Probes.Accounts, func(a ProbeAccount) bool { return a.Pending && a.Held })
+	known := slices.ContainsFunc(signs, func(sign string) bool {
+		switch {
+		case held && d.Activity == Unknown:
+			return sign == "rows" // a request that was in flight when its account was opened has shown little in it yet
+		}
+		switch sign {
+		case "counters", "gpu", "rows", "bytes":
+			return true
+		case "job":
+			return !crashes
+		case "waits":
+			return portState(w.state.Ports, simPort).StillFor < simBroken
+		}
+		return !stood
+	})
 	switch {
+	case crashes && slices.Contains(signs, "job") && d.Act:
+		w.fail("a pod is stopped while a job computes")
 	case known && d.Verdict == Stop:
 		w.fail("a stop is decided in a window with the signs of work %v", signs)
 	case known && d.Activity != Busy:
@@ -70,24 +88,31 @@ type solitude struct {
 	// passed is the time that counts: unknown windows, guards and the waits of attempts do not.
 	passed, allowed time.Duration
 	lie, lead, tick time.Duration
-	ticks           int
+	ticks, resets   int
 }
 
 // leaveAlone begins solitude, if everything that could still be work is over.
 func (w *watch) leaveAlone() {
 	for _, s := range w.servers {
-		if s.phase != serving || len(s.requests) > 0 || !w.wasRead(s.url) {
+		if s.phase != serving || len(s.requests) > 0 || s.asleep && w.sidework.monitor || !w.wasRead(s.url) {
 			return
 		}
+	}
+	if slices.ContainsFunc(w.sidework.calls, func(c *call2) bool { return c.answer > 0 }) {
+		return
 	}
 	if w.last.Activity != Quiet || w.failing() || w.lie != "" || len(w.ladder) > 0 || w.state.Attempt.Phase != StopNone {
 		return
 	}
 	w.counts["left alone"]++
 	w.arrivals, w.guard, w.guardFor, w.late, w.wall = 0, "", 0, 0, 0
+	w.sidework.quietens()
 	lies := []string{"", "", "stuck gauge", "stuck load", "stuck socket", "spin", "hang", "sleep"}
 	if w.gpuAbsent && w.hostAbsent {
 		lies = []string{"", "stuck gauge", "stuck load", "stuck socket", "sleep"} // without a witness nothing on a server that hangs is ever disbelieved
+	}
+	if len(w.servers) == 0 || w.sidework.excused {
+		lies = []string{""} // beside what stands still, probes cannot be told
 	}
 	lie := lies[w.IntN(len(lies))]
 	if lie == "spin" && (w.gpuAbsent || len(w.state.Devices) == 0 || w.state.Devices[0].IdleWindows < wattsLooks || w.gpuFailed+w.gpuLost > 0) {
@@ -100,10 +125,16 @@ func (w *watch) leaveAlone() {
 		a.lie = simBroken + 2*a.tick
 	case "spin":
 		a.lie = spinTime + 2*a.tick
-		w.monitor = false
+		w.monitor, w.sidework.calls = false, nil // a spin can be told only where nobody seems to wait
 	case "hang":
 		// Scrapes that hang with it are owed; they age only in the windows in which they are seen.
 		a.lie = 4*simBroken + 4*a.tick
+	}
+	if len(w.sidework.calls) > 0 {
+		// Pages that were left open and had the last word.
+		if a.lie += simBroken + 2*a.tick; w.gpuAbsent && w.hostAbsent {
+			w.sidework.calls = nil // without a witness they are never disbelieved
+		}
 	}
 	a.allowed = t + a.lead + a.lie + 5*time.Second + 3*a.tick
 	w.alone = a
@@ -150,6 +181,8 @@ func (a *solitude) check(w *watch, s Snapshot) {
 	}
 	d := w.last
 	switch d.Reason() {
+	case ServerLoading:
+		return // after a stop
 	case MinRuntime, StopBackoff, StopUnproven:
 		if s.Stop.Phase != StopNone {
 			a.allowed += 5*time.Second + 3*a.tick // another try has a final look of its own
@@ -161,6 +194,13 @@ func (a *solitude) check(w *watch, s Snapshot) {
 			a.allowed += a.tick
 		}
 		return
+	}
+	if d.Activity == Busy && w.sidework.excused && (witnessAway(s) || d.Reason() == GPUActive || s.Elapsed > w.rules.late(false)) && a.resets < 10 {
+		a.resets, a.passed = a.resets+1, 0 // a probe that nothing explains in this window is work, and the clock begins anew
+		return
+	}
+	if s.Final && d.Reason() == ConnectionActive {
+		a.allowed += 5*time.Second + 3*a.tick
 	}
 	if d.Activity == Busy && witnessAway(s) {
 		return // nothing that stands still ages then: that time is as unknown as any

@@ -19,6 +19,8 @@ type sight struct {
 	lean, spared bool
 
 	read map[*simServer]page
+	// planned is the time between two looks.
+	planned time.Duration
 }
 
 func (v *sight) wasRead(url string) bool {
@@ -40,11 +42,18 @@ type page struct {
 // snapshot is one look. signs are the signs of real work that this look shows, found from the truth and from nothing
 // else; whoever is given this snapshot and calls it quiet is wrong.
 func (v *sight) snapshot(elapsed time.Duration) (s Snapshot, signs []string) {
-	s = Snapshot{StartID: fixtureStart, Elapsed: elapsed, GPU: v.gpu(elapsed, &signs), Sockets: v.sockets(&signs), Host: v.host(elapsed), Rows: v.rows}
-	if v.rows > 0 {
-		signs, v.rows = append(signs, "rows"), 0
+	s = Snapshot{StartID: fixtureStart, Elapsed: elapsed, GPU: v.gpu(elapsed, &signs), Sockets: v.sockets(&signs), Host: v.host(elapsed, &signs), Rows: uint64(len(v.rows))}
+	for i, r := range v.rows {
+		if i == 0 {
+			s.RowPrompt, s.RowOutput = Known(0.0), Known(0.0)
+		}
+		s.RowPrompt.Value, s.RowOutput.Value = max(s.RowPrompt.Value, r.prompt), max(s.RowOutput.Value, r.output)
+		if !r.monitors {
+			signs = append(signs, "rows")
+		}
 	}
-	v.spared = v.lean && (proven(s) || v.chance(0.03))
+	v.rows = nil
+	v.spared = v.lean && !v.sidework.excused && (proven(s) || v.chance(0.03))
 	for _, server := range v.servers {
 		s.Servers = append(s.Servers, v.page(server, &signs))
 	}
@@ -78,11 +87,7 @@ func (v *sight) gpu(elapsed time.Duration, signs *[]string) GPU {
 		d := fixtureDevice(n)
 		d.Samples = nil
 		if n == 0 {
-			v.samples(&d, elapsed)
-			top := d.Rate.Value
-			for _, p := range d.Samples {
-				top = max(top, float64(p))
-			}
+			top := v.samples(&d, elapsed)
 			if top >= 10 && !v.spinning && v.gpuLost == 0 {
 				*signs = append(*signs, "gpu")
 			}
@@ -98,12 +103,19 @@ func (v *sight) gpu(elapsed time.Duration, signs *[]string) GPU {
 	return g
 }
 
-// samples fills in one sample for each second of the window: the share of it in which the GPU computed, or noise.
-func (v *sight) samples(d *Device, elapsed time.Duration) {
+// samples fills in one sample for each second of the window: the share of it in which the GPU computed, or noise. It returns the
+// highest that can be seen of real work, in percent.
+func (v *sight) samples(d *Device, elapsed time.Duration) (real float64) {
 	for at := time.Duration(0); at+time.Second <= elapsed; at += time.Second {
-		share := time.Duration(0)
+		share, counts := time.Duration(0), time.Duration(0)
 		for _, c := range v.computes {
-			share += max(0, min(c.to, at+time.Second)-max(c.from, at))
+			part := max(0, min(c.to, at+time.Second)-max(c.from, at))
+			if share += part; !c.monitors {
+				counts += part
+			}
+		}
+		if v.ringEmpty == 0 {
+			real = max(real, float64(min(100, counts*100/time.Second)))
 		}
 		percent := min(100, uint8(min(share, time.Second)*100/time.Second))
 		if percent < 3 {
@@ -115,6 +127,9 @@ func (v *sight) samples(d *Device, elapsed time.Duration) {
 	for _, c := range v.computes {
 		if c.to >= elapsed {
 			percent = 80
+			if !c.monitors {
+				real = max(real, percent)
+			}
 		}
 	}
 	if v.spinning {
@@ -131,6 +146,7 @@ func (v *sight) samples(d *Device, elapsed time.Duration) {
 		d.Samples = nil
 	}
 	d.Gap = v.gap > 0
+	return real
 }
 
 func (v *sight) sockets(signs *[]string) Sockets {
@@ -154,6 +170,7 @@ func (v *sight) sockets(signs *[]string) Sockets {
 			}
 			out.Connections = append(out.Connections, c)
 			switch {
+			case v.unknownYet(q):
 			case works && q.pending() && q.age >= owedLimit:
 				*signs = append(*signs, "owed")
 			case works && q.sentNow && !q.left && q.age-q.sinceSent >= owedLimit:
@@ -164,6 +181,7 @@ func (v *sight) sockets(signs *[]string) Sockets {
 			out.Connections = append(out.Connections, Connection{Cookie: s.stuckSocket, Port: s.port, Peer: "10.0.0.9:1", Received: 12, SinceReceived: time.Hour, SinceSent: time.Hour})
 		}
 	}
+	v.sidework.connections(v, &out, signs)
 	for _, p := range v.probes {
 		c := Connection{Cookie: p.cookie, Port: p.server.port, Peer: "10.0.0.2:9090", Received: 200, SinceReceived: p.ago, SinceSent: p.ago}
 		if p.server.phase != hanging && p.ago > 8*time.Millisecond {
@@ -177,14 +195,18 @@ func (v *sight) sockets(signs *[]string) Sockets {
 	return out
 }
 
-func (v *sight) host(elapsed time.Duration) Host {
+func (v *sight) host(elapsed time.Duration, signs *[]string) Host {
 	switch {
 	case v.hostAbsent:
 		return Host{State: SourceAbsent, Reason: "no cgroup"}
 	case v.hostFailed > 0:
 		return Host{State: SourceFailed, Reason: "no such file"}
 	}
-	return Host{State: SourceOK, CPUCores: Known(0.05 + v.cpu.Seconds()/max(elapsed.Seconds(), 0.001))}
+	if v.sidework.computes(elapsed) {
+		*signs = append(*signs, "job")
+	}
+	own := 0.01 * v.Float64()
+	return Host{State: SourceOK, CPUCores: Known(0.05 + own + v.cpu.Seconds()/max(elapsed.Seconds(), 0.001)), OwnCores: Known(own)}
 }
 
 func (v *sight) page(s *simServer, signs *[]string) Server {
@@ -208,10 +230,13 @@ func (v *sight) page(s *simServer, signs *[]string) Server {
 	if s.tracked {
 		out.Load = Known(float64(s.unfinished()) + s.stuckLoad)
 	}
-	running, untouched := s.stuckRunning, true
+	running, untouched, small := s.stuckRunning, true, 0.0
 	for _, q := range s.requests {
 		if q.done >= 250*time.Millisecond && q.all > q.prefill && !(q.compiling && q.done < q.prefill) && !q.left {
 			running++
+			if v.unknownYet(q) {
+				small++
+			}
 		}
 	}
 	e := Engine{ID: "0", Awake: Known(!s.asleep)}
@@ -229,28 +254,33 @@ func (v *sight) page(s *simServer, signs *[]string) Server {
 		out.Health = HealthDead
 		return out
 	}
-	v.pageSigns(s, running-s.stuckRunning, signs)
+	v.pageSigns(s, running-s.stuckRunning-small, signs)
 	return out
 }
 
 // pageSigns are the signs of real work on a page that came whole from a server that lives.
 func (v *sight) pageSigns(s *simServer, running float64, signs *[]string) {
-	now := page{s.epoch, s.counters, s.http}
+	now := s.real
+	now.epoch = s.epoch
+	if v.sidework.excused {
+		now.http = 0 // an answer beside a probe in flight is work when that has ended
+	}
 	if s.noStats {
 		now.counters = [NumCounters]float64{}
 	}
-	before, known := v.read[s]
+	before, was := v.read[s]
 	v.read[s] = now
-	if known && before.epoch != now.epoch {
+	if was && before.epoch != now.epoch {
 		before = page{}
 	}
-	if known && (now.http > before.http || now.counters != before.counters) {
+	if was && (now.http > before.http || now.counters != before.counters) {
 		*signs = append(*signs, "counters")
 	}
 	if running > 0 && !s.noStats && !s.asleep {
 		*signs = append(*signs, "gauge")
 	}
-	if s.tracked && s.unfinished() > 0 && !s.asleep {
+	known := func(q *request) bool { return !q.left && !v.unknownYet(q) }
+	if s.tracked && slices.ContainsFunc(s.requests, known) && !s.asleep {
 		*signs = append(*signs, "load")
 	}
 }

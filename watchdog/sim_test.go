@@ -29,6 +29,7 @@ var mustHappen = []string{
 	"fault engine died", "fault server gone", "fault server hangs",
 	"lie stuck gauge", "lie stuck load", "lie stuck socket", "lie spin", "lie hang", "lie sleep",
 	"guard hold", "guard hours", "guard terminal", "guard undone", "guard locked", "guard identity unknown", "guard no saving", "guard not armed", "guard target refused",
+	"request of a monitor", "job on the CPU", "request on PORTS", "page left open that had the last word", "pod without vLLM",
 	"left alone", "alone until the stop", "final look that held", "stop asked", "stop proven", "dry stop",
 	"accepted stop that did nothing", "attempt given up under work",
 }

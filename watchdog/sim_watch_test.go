@@ -43,7 +43,7 @@ const simBroken = 2 * time.Minute
 
 func newWatch(rng *rand.Rand, pod int, counts map[string]int) *watch {
 	w := &watch{counts: counts, at: fixtureEpoch, blind: map[string]time.Duration{}}
-	w.sight = &sight{world: newWorld(rng, func(what string) { counts[what]++ }), read: map[*simServer]page{}}
+	w.sight = &sight{world: newWorld(rng, pod, func(what string) { counts[what]++ }), read: map[*simServer]page{}}
 	w.gpuAbsent, w.socketsAbsent, w.hostAbsent = rng.IntN(6) == 0, rng.IntN(8) == 0, rng.IntN(8) == 0
 	pick := func(of ...time.Duration) time.Duration { return of[rng.IntN(len(of))] }
 	w.quote = fixtureQuote()
@@ -55,6 +55,8 @@ func newWatch(rng *rand.Rand, pod int, counts map[string]int) *watch {
 	w.rules.MinRuntime = pick(0, time.Minute, 3*time.Minute)
 	w.rules.GPUMode, w.rules.GPUPercent = ThresholdMode(rng.IntN(3)), 5
 	w.dry = pod%5 == 2
+	w.planned = w.rules.CheckInterval
+	w.sidework.rules(w.rules)
 	return w
 }
 
@@ -207,7 +209,7 @@ func (w *watch) resume() {
 		w.fail("read the stored state: %v", err)
 		return
 	}
-	if w.state = Resume(stored, fmt.Sprintf("start-%d", w.start)); len(w.state.Servers) == 0 {
+	if w.state = Resume(stored, fmt.Sprintf("start-%d", w.start)); len(w.state.Servers) == 0 && len(w.servers) > 0 {
 		w.read = map[*simServer]page{} // nothing was kept to compare with
 		w.trueQuiet = 0
 	}
@@ -225,6 +227,9 @@ func (w *watch) remember(s Snapshot, signs []string) {
 	line := fmt.Sprintf("%4d %-9s %-7s %-5s idle=%-8s %-20s signs=%v lie=%q guard=%q stop=%d alone=%s/%s", s.Tick, s.Elapsed.Round(time.Millisecond), d.Activity, d.Verdict, d.Idle.Round(time.Millisecond), d.Reason(), signs, w.lie, w.guard, s.Stop.Phase, w.alone.passed, w.alone.allowed)
 	for _, srv := range s.Servers {
 		line += fmt.Sprintf(" [out=%d health=%d]", srv.Outcome, srv.Health)
+	}
+	for _, b := range d.Reasons {
+		line += " " + b.Detail + ";"
 	}
 	line += fmt.Sprintf(" gpu=%d sockets=%d host=%d\n", s.GPU.State, s.Sockets.State, s.Host.State)
 	w.trace = append(w.trace, line)

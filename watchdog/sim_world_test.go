@@ -35,6 +35,8 @@ type request struct {
 	sentNow       bool // since the last look
 	left          bool // the client is gone, the socket is in CLOSE_WAIT
 	prefixQueried bool
+	prompt        float64
+	monitors      bool // a monitor's, no larger than a probe
 }
 
 // pending: nothing of an answer was sent yet.
@@ -54,6 +56,7 @@ type simServer struct {
 	asleep   bool
 	counters [NumCounters]float64
 	http     float64
+	real     page // what of it is not of probes that do not count
 	requests []*request
 	// lies
 	stuckRunning, stuckLoad float64
@@ -61,7 +64,17 @@ type simServer struct {
 }
 
 // compute is a stretch of a window in which the GPU computes, from its beginning.
-type compute struct{ from, to time.Duration }
+type compute struct {
+	from, to time.Duration
+	monitors bool
+}
+
+// row is the span of a request on its way.
+type row struct {
+	left           time.Duration
+	prompt, output float64
+	monitors       bool
+}
 
 // world is one pod.
 type world struct {
@@ -73,15 +86,16 @@ type world struct {
 	monitored  bool // somebody scrapes every 15 s
 	monitor    bool // and does so now
 	sinceProbe time.Duration
-	spans      bool            // the servers send a span for each request, some seconds after its end
-	late       []time.Duration // until each of those that are on their way
+	spans      bool  // the servers send a span for each request, some seconds after its end
+	late       []row // those that are on their way
+	sidework   sidework
 
 	// what happened in the window that was lived last
 	computes []compute
 	cpu      time.Duration
 	probes   []probe
-	rows     uint64 // that came since the last look
-	moved    bool   // some request was computed, counted or ended: the truth about work
+	rows     []row // that came since the last look
+	moved    bool  // some request was computed, counted or ended: the truth about work
 	count    func(string)
 }
 
@@ -92,12 +106,13 @@ type probe struct {
 	ago    time.Duration // before the look
 }
 
-func newWorld(rng *rand.Rand, count func(string)) *world {
+func newWorld(rng *rand.Rand, pod int, count func(string)) *world {
 	w := &world{Rand: rng, gpus: 1 + rng.IntN(2), monitored: rng.IntN(2) == 0, spans: rng.IntN(3) == 0, count: count}
 	w.monitor = w.monitored
-	for n := range 1 + rng.IntN(4)/2 {
+	w.sidework.begin(w, pod)
+	for n := range w.sidework.servers {
 		s := &simServer{url: fmt.Sprintf("http://127.0.0.1:%d", 8000+n), port: uint16(8000 + n), stamp: 1.7e9 + float64(n)}
-		s.tracked, s.noStats = rng.IntN(3) == 0, rng.IntN(8) == 0
+		s.tracked, s.noStats = rng.IntN(3) == 0, rng.IntN(8) == 0 && !w.sidework.excused
 		if rng.IntN(3) == 0 {
 			s.stamp, s.tracked = 0, false
 		}
@@ -119,7 +134,7 @@ func (s *simServer) enter(p phase, until time.Duration) { s.phase, s.since, s.un
 func (s *simServer) restart(loads time.Duration) {
 	s.enter(loading, loads)
 	s.epoch++
-	s.counters, s.http, s.requests = [NumCounters]float64{}, 0, nil
+	s.counters, s.http, s.requests, s.real = [NumCounters]float64{}, 0, nil, page{}
 	s.stuckRunning, s.stuckLoad, s.stuckSocket, s.asleep = 0, 0, 0, false
 	if s.stamp > 0 {
 		s.stamp++
@@ -129,17 +144,18 @@ func (s *simServer) restart(loads time.Duration) {
 // live lets one window pass.
 func (w *world) live(elapsed time.Duration) {
 	w.computes, w.cpu, w.probes, w.moved = w.computes[:0], 0, w.probes[:0], false
-	w.late = slices.DeleteFunc(w.late, func(left time.Duration) bool {
-		if left > elapsed {
+	w.late = slices.DeleteFunc(w.late, func(r row) bool {
+		if r.left > elapsed {
 			return false
 		}
 		w.count("row of a request")
-		w.rows++
+		w.rows = append(w.rows, r)
 		return true
 	})
 	for i := range w.late {
-		w.late[i] -= elapsed
+		w.late[i].left -= elapsed
 	}
+	w.sidework.live(w, elapsed)
 	for _, s := range w.servers {
 		s.since += elapsed
 		if s.until > 0 && s.since >= s.until {
@@ -176,7 +192,7 @@ func (w *world) endPhase(s *simServer) {
 // arrive makes a request that came so long before the end of the window that is being lived.
 func (w *world) arrive(ago time.Duration) *request {
 	w.nextCookie++
-	q := &request{cookie: w.nextCookie, age: -ago, prefill: w.between(50*time.Millisecond, 2*time.Second)}
+	q := &request{cookie: w.nextCookie, age: -ago, prompt: 100, prefill: w.between(50*time.Millisecond, 2*time.Second)}
 	q.all = q.prefill + w.between(time.Second, time.Minute)
 	switch w.IntN(5) {
 	case 0:
@@ -214,7 +230,7 @@ func (w *world) serve(s *simServer, q *request, elapsed time.Duration) (over boo
 	if q.patience > 0 && q.age >= q.patience || !working && q.age > 10*time.Minute {
 		q.left = true
 		if working {
-			s.http++ // the response ended, as far as the server knows
+			s.counts(q, func(p *page) { p.http++ }) // the response ended, as far as the server knows
 			w.moved = true
 		}
 		return false
@@ -224,9 +240,10 @@ func (w *world) serve(s *simServer, q *request, elapsed time.Duration) (over boo
 	}
 	before := q.done
 	q.done = min(q.all, q.done+active)
-	if !q.prefixQueried && !q.compiling {
+	short := q.prompt < 10 // it is looked up and computed in one step
+	if !q.prefixQueried && !q.compiling && (!short || q.done >= q.prefill) {
 		q.prefixQueried = true
-		s.counters[PrefixQueries] += 100
+		s.counts(q, func(p *page) { p.counters[PrefixQueries] += q.prompt })
 	}
 	begin := before
 	if q.compiling {
@@ -235,20 +252,24 @@ func (w *world) serve(s *simServer, q *request, elapsed time.Duration) (over boo
 		begin = max(before, min(q.prefill, q.done))
 	}
 	if q.done > begin {
-		w.computes = append(w.computes, compute{from + begin - before, from + q.done - before})
+		w.computes = append(w.computes, compute{from + begin - before, from + q.done - before, q.monitors})
 		w.cpu += (q.done - begin) / 2
 	}
 	w.moved = true
 	if before < q.prefill && q.done >= q.prefill {
-		s.counters[PromptTokens] += 100
-		s.counters[FirstTokens]++
-		s.counters[GenerationTokens]++
-		s.counters[EngineSteps]++
+		s.counts(q, func(p *page) {
+			p.counters[PromptTokens] += q.prompt
+			p.counters[FirstTokens]++
+			p.counters[GenerationTokens]++
+			p.counters[EngineSteps]++
+		})
 	}
 	if tokens := float64((q.done - max(before, q.prefill)) / (50 * time.Millisecond)); tokens > 0 {
-		s.counters[GenerationTokens] += tokens
-		s.counters[InterTokens] += tokens
-		s.counters[EngineSteps] += tokens
+		s.counts(q, func(p *page) {
+			p.counters[GenerationTokens] += tokens
+			p.counters[InterTokens] += tokens
+			p.counters[EngineSteps] += tokens
+		})
 		if q.stream {
 			q.sent += uint64(tokens) * 200
 			q.sentNow, q.sinceSent = true, time.Millisecond
@@ -257,12 +278,24 @@ func (w *world) serve(s *simServer, q *request, elapsed time.Duration) (over boo
 	if q.done < q.all {
 		return false
 	}
-	s.counters[FinishedRequests]++
-	s.http++
+	s.counts(q, func(p *page) {
+		p.counters[FinishedRequests]++
+		p.http++
+	})
 	if w.spans {
-		w.late = append(w.late, w.between(0, 6*time.Second))
+		w.late = append(w.late, row{w.between(0, 6*time.Second), q.prompt, 1 + float64((q.all-q.prefill)/(50*time.Millisecond)), q.monitors})
 	}
 	return true
+}
+
+// counts lets the server count something of a request.
+func (s *simServer) counts(q *request, count func(*page)) {
+	all := page{counters: s.counters, http: s.http}
+	count(&all)
+	s.counters, s.http = all.counters, all.http
+	if !q.monitors {
+		count(&s.real)
+	}
 }
 
 func (w *world) probe(elapsed time.Duration) {

@@ -37,8 +37,10 @@ type Snapshot struct {
 	GPU     GPU
 	Sockets Sockets
 	Host    Host
-	// Rows is how many rows of requests that have just ended came in since the previous snapshot.
-	Rows uint64
+	// Rows is how many rows of requests that have just ended came in since the previous snapshot. RowPrompt and RowOutput are the most
+	// tokens that any of them has; unknown where one of them does not tell.
+	Rows                 uint64
+	RowPrompt, RowOutput Maybe[float64]
 	// Child is what a supervisor says of the server that it runs.
 	Child Child
 	// People is what people have asked for, and what they do in this pod.
@@ -217,6 +219,8 @@ type Host struct {
 	Reason string
 	// CPUCores is the mean number of cores that the pod used since the last look, our own included.
 	CPUCores Maybe[float64]
+	// OwnCores is the watchdog's own share of them.
+	OwnCores Maybe[float64]
 	// ReceivedBytesPerSecond is the network namespace's intake since the last look, loopback excluded.
 	ReceivedBytesPerSecond Maybe[float64]
 }

@@ -50,8 +50,16 @@ type State struct {
 	Servers     []ServerState     `json:"servers"`
 	Devices     []DeviceState     `json:"devices"`
 	Connections []ConnectionState `json:"-"`
+	Ports       []PortState       `json:"ports"`
 	GPU         Track             `json:"gpu"`
 	Sockets     Track             `json:"sockets"`
+	// Host follows the CPU alone.
+	Host Track `json:"host"`
+	// CPU is what the pod's processors do while it idles; Load and Intake are the last second's, in cores and in bytes a second.
+	CPU          CPUBaseline    `json:"cpu"`
+	Load, Intake Maybe[float64] `json:"-"`
+	// Probes is what is remembered of requests, to tell a monitor's.
+	Probes ProbeTracker `json:"probes"`
 	// Recent are the last ten mean utilisations, for ThresholdDynamic.
 	Recent []float64 `json:"-"`
 

@@ -12,25 +12,26 @@ type weighed struct {
 	owed string
 	// stalled: there were signs that no longer count.
 	stalled bool
+	// waits: requests stand still, as far as can be said, among those signs that count.
+	waits bool
 }
 
 // weigh sorts the soft signs by the server that they are about, and drops those of a server on which nothing has moved for
 // BrokenLimit. Each server has a time of its own, so that one that hangs does not make another's first request look
 // hung too. In the final look an owed connection holds; on a stalled server only a fresh one does, whose request may not
 // have moved anything yet.
-func (r *Rules) weigh(n State, s Snapshot, srv servers, t traffic, hard bool, g gpus) ([]ServerState, weighed) {
+func (r *Rules) weigh(n State, s Snapshot, srv servers, t traffic, hard bool, g gpus, c processors) (State, weighed) {
 	var out weighed
-	served := make(map[uint16]bool, len(s.Servers))
 	for i := range n.Servers {
-		port, soft := s.Servers[i].Port, srv.findings[i].soft
-		served[port] = true
+		port, soft, answered := s.Servers[i].Port, srv.findings[i].soft, false
 		for _, sign := range t.soft {
 			if sign.port == port {
-				soft = append(soft, sign.because)
+				soft, answered = append(soft, sign.because), answered || sign.answered
 			}
 		}
+		out.waits = out.waits || len(soft) > 0 && !answered
 		state := &n.Servers[i]
-		state.StillFor = r.still(*state, n, s, srv.findings[i], hard, len(soft) > 0, g)
+		state.StillFor = r.still(*state, n, s, srv.findings[i], hard, len(soft) > 0, g, c)
 		stalled := len(soft) > 0 && state.StillFor >= r.BrokenLimit
 		if stalled {
 			out.stalled = true
@@ -52,17 +53,43 @@ func (r *Rules) weigh(n State, s Snapshot, srv servers, t traffic, hard bool, g 
 			out.owed = first(out.owed, srv.findings[i].arrived)
 		}
 	}
+	for i := range n.Ports {
+		n.Ports[i].StillFor = r.weighPort(n.Ports[i], n, s, t, hard, g, c, &out)
+	}
+	return n, out
+}
+
+// weighPort does so for a port of which only sockets are known. Bytes on it always count, and show that it does not stand still; what
+// stops counting is a client that has been owed an answer for BrokenLimit, or seems to be: a page that is left open may have had the
+// last word.
+func (r *Rules) weighPort(p PortState, n State, s Snapshot, t traffic, hard bool, g gpus, c processors, out *weighed) time.Duration {
+	var waiting, moving []Because
+	answered := false
 	for _, sign := range t.soft {
-		if !served[sign.port] {
-			out.soft = append(out.soft, sign.because)
+		switch {
+		case sign.port != p.Port:
+		case sign.moved:
+			moving, answered = append(moving, sign.because), answered || sign.answered
+		default:
+			waiting = append(waiting, sign.because)
 		}
 	}
+	out.waits = out.waits || len(waiting) > 0 && !answered
+	still := r.still(ServerState{StillFor: p.StillFor}, n, s, finding{}, hard || len(moving) > 0, len(waiting) > 0, g, c)
+	stalled := len(waiting) > 0 && still >= r.BrokenLimit
+	out.soft = append(out.soft, moving...)
+	if stalled {
+		out.stalled = true
+		out.notes = append(out.notes, Because{Code: ServerStalled, Detail: fmt.Sprintf("%s, but nothing has moved for %s, neither bytes nor GPU nor CPU", waiting[0].Detail, still.Round(time.Second))})
+	} else {
+		out.soft = append(out.soft, waiting...)
+	}
 	for _, o := range t.owing {
-		if !served[o.port] {
+		if o.port == p.Port && (!stalled || o.age < firstMove) {
 			out.owed = first(out.owed, o.who)
 		}
 	}
-	return n.Servers, out
+	return still
 }
 
 // still follows how long soft signs of work have stood still: no counter of the server moved, and GPU and CPU, where they
@@ -71,14 +98,13 @@ func (r *Rules) weigh(n State, s Snapshot, srv servers, t traffic, hard bool, g 
 // While a witness that works does not answer, nothing is said about progress; and while the server or the socket table does
 // not answer, a window without any such sign says nothing either way: a hung server that is scraped now and then must not
 // begin anew with each scrape.
-func (r *Rules) still(state ServerState, n State, s Snapshot, f finding, hard, soft bool, g gpus) time.Duration {
-	cpu := s.Host.CPUCores
+func (r *Rules) still(state ServerState, n State, s Snapshot, f finding, hard, soft bool, g gpus, c processors) time.Duration {
 	switch {
-	case hard, cpu.Known && cpu.Value >= quietCPU:
+	case hard, c.computes():
 		return 0
 	case soft && (cpuFailed(s) || g.missing != "" && s.GPU.State != SourceAbsent && n.GPU.required(r)):
 		return state.StillFor
-	case soft && !f.quiet && !g.quiet && !cpu.Known:
+	case soft && !f.quiet && !g.quiet && !c.load.Known:
 		if f.skipped || f.failed && state.Track.required(r) {
 			return state.StillFor
 		}
@@ -90,6 +116,3 @@ func (r *Rules) still(state ServerState, n State, s Snapshot, f finding, hard, s
 	}
 	return 0
 }
-
-// cpuFailed: the CPU should have been read in this window, and was not.
-func cpuFailed(s Snapshot) bool { return !s.Host.CPUCores.Known && s.Host.State != SourceAbsent }

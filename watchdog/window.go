@@ -19,6 +19,8 @@ type window struct {
 	running, waiting, tokens Maybe[float64]
 	traffic                  traffic
 	gpus                     gpus
+	cpu                      processors
+	probes                   ProbeFinding
 	evidence                 Evidence
 	// loading: a server is coming up.
 	loading bool
@@ -38,12 +40,17 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	var srv servers
 	n.Servers, srv = r.servers(p.Servers, s.Servers, s.Elapsed, p.Based)
 	w.running, w.waiting, w.tokens = srv.running, srv.waiting, srv.tokens
-	if p.EverReady || len(s.Servers) == 0 {
+	n.Ports = r.ports(p.Ports, s)
+	srv.loading = first(srv.loading, r.awaited(n, srv))
+	if p.EverReady || len(s.Servers)+len(n.Ports) == 0 {
 		n.ReadyFor += s.Elapsed
 	}
 	for _, server := range n.Servers {
 		// A server that is not vLLM is never seen ready: it counts as ready once it is no longer waited for.
 		n.EverReady = n.EverReady || server.Ready || server.foreign(r)
+	}
+	if len(n.Ports) > 0 && srv.loading == "" {
+		n.EverReady = n.EverReady || n.listens() || len(s.Servers) == 0
 	}
 
 	n.Connections, w.traffic = r.connections(p.Connections, s.Sockets, srv.ports, s.Elapsed, p.Based)
@@ -52,20 +59,29 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 		asked:       srv.skipped == 0,
 	}
 	n.Devices, n.Recent, w.gpus = r.devices(p.Devices, p.Recent, s.GPU, calm, s.Elapsed)
+	n, w.cpu = r.processors(p, n, s)
 
-	hard := slices.Concat(srv.hard, w.gpus.hard)
-	if s.Rows > 0 {
+	requests := probeWindow(p, s, w.traffic, w.gpus.threshold)
+	n.Probes, w.probes = p.Probes.Observe(requests, r.ProbeMaxTokens)
+	srv, w.traffic, w.gpus = w.probes.excuse(requests, srv, w.traffic, w.gpus)
+
+	n = n.crashes(p, s)
+	wreck := r.wreck(n, s, srv)
+	if wreck.Code == CrashLoop {
+		w.cpu.work = nil // a server that comes up only to die again takes the CPU, too
+	}
+	hard := slices.Concat(srv.hard, w.gpus.hard, w.cpu.work)
+	if s.Rows > 0 && w.probes.Rows == ProbesNone {
 		hard = append(hard, Because{Code: RowsReceived, Detail: fmt.Sprintf("%d rows of requests came in", s.Rows)})
 	}
-	n.Servers, w.weighed = r.weigh(n, s, srv, w.traffic, len(hard) > 0, w.gpus)
+	n, w.weighed = r.weigh(n, s, srv, w.traffic, len(hard) > 0, w.gpus, w.cpu)
 	w.notes = slices.Concat(srv.notes, w.gpus.notes, w.weighed.notes)
 	w.loading = srv.loading != ""
 	w.evidence = r.evidence(n, s, srv)
 
-	n = n.crashes(p, s)
-	wreck := r.wreck(n, s, srv)
-	w.still = r.standsStill(n, s, w.gpus)
-	switch missing := r.missing(p, n, s, srv, w); {
+	w.still = r.standsStill(n, s, w.gpus, w.cpu)
+	missing := r.missing(p, n, s, srv, w)
+	switch {
 	case len(hard)+len(w.soft) > 0:
 		w.activity, w.because = Busy, slices.Concat(requestsFirst(w.soft), hard)
 		n.SparedLead = lead(p.SparedLead, w.because, srv.skipped > 0)
@@ -79,17 +95,23 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 		w.activity, w.because = Unknown, []Because{missing}
 	default:
 		w.activity = Quiet
+		if w.probes.Detail != "" {
+			w.notes = append(w.notes, Because{Code: ProbesOnly, Detail: w.probes.worded()})
+		}
 	}
-	n.GPUAloneFor = gpuAlone(p, s.Elapsed, calm.undisturbed && len(w.gpus.hard) > 0)
-	n.StuckFor = stuck(p, s.Elapsed, srv, len(w.soft) > 0 && s.Rows == 0)
-	n.OneSourceFor = oneSource(p, n, s, srv, w)
+	if missing.Code == "" && r.idlesOtherwise(n, s, srv, w) {
+		n = n.learnIdling(r, s)
+	}
+	n.GPUAloneFor = gpuAlone(p, s.Elapsed, calm.undisturbed && len(w.gpus.hard) > 0 && len(w.cpu.work) == 0)
+	n.StuckFor = stuck(p, s.Elapsed, srv, w.waits && s.Rows == 0)
+	n.OneSourceFor = r.oneSource(p, n, s, srv, w)
 	w.alarms = r.alarms(n, s, srv, w)
 	return n, w
 }
 
 // missing says why a window without a sign of work cannot be called quiet; its code is empty where it can.
 func (r *Rules) missing(p, n State, s Snapshot, srv servers, w window) Because {
-	requestLevel := srv.alive > 0 || w.traffic.quiet && s.Sockets.State == SourceOK
+	requestLevel := srv.alive > 0 || table(n, s, w.traffic)
 	switch {
 	case !p.Based:
 		return Because{Code: NoBaseline, Detail: "first look"}
@@ -105,16 +127,22 @@ func (r *Rules) missing(p, n State, s Snapshot, srv servers, w window) Because {
 		return Because{Code: NoBaseline, Detail: srv.baseline}
 	case srv.missing != "":
 		return Because{Code: SourceFail, Detail: srv.missing}
+	case w.probes.Pending != "":
+		return Because{Code: NoEvidence, Detail: w.probes.Pending}
 	case w.gpus.missing != "" && s.GPU.State != SourceAbsent && n.GPU.required(r):
 		return Because{Code: SourceFail, Detail: w.gpus.missing}
 	case s.Sockets.State == SourceFailed && n.Sockets.required(r):
 		return Because{Code: SourceFail, Detail: "sockets: " + s.Sockets.Reason}
+	case w.cpu.missing != "":
+		return Because{Code: SourceFail, Detail: w.cpu.missing}
 	case w.stalled && cpuFailed(s):
 		return Because{Code: SourceFail, Detail: "whether what stands still is work cannot be said without the CPU: " + s.Host.Reason}
 	case len(s.Servers) > 0 && !requestLevel:
 		return Because{Code: NoEvidence, Detail: "no source says anything about requests"}
-	case len(s.Servers) == 0 && !w.gpus.quiet && !requestLevel:
-		return Because{Code: NoEvidence, Detail: "neither servers nor a GPU to look at"}
+	case !requestLevel && w.cpu.uneasy:
+		return Because{Code: NoEvidence, Detail: fmt.Sprintf("the pod computes on %.2f cores, which is neither CPU_BUSY (%g) nor little, and nothing else says whether that is a job", w.cpu.load.Value, r.CPUBusy)}
+	case !requestLevel && !w.gpus.quiet && !w.cpu.quiet:
+		return Because{Code: NoEvidence, Detail: "neither servers nor a GPU to look at, nor ports, nor the CPU"}
 	}
 	return Because{}
 }
@@ -299,6 +327,9 @@ func (r *Rules) evidence(n State, s Snapshot, srv servers) Evidence {
 		Sockets: n.Sockets.word(s.Sockets.State, r),
 		Host:    Track{}.word(s.Host.State, r),
 	}
+	if r.CPUBusy > 0 {
+		e.Host = n.Host.word(cpuState(s), r)
+	}
 	for i, state := range n.Servers {
 		word := "failed"
 		switch reading := s.Servers[i]; {
@@ -326,9 +357,9 @@ func worse(a, b string) string {
 }
 
 // oneSource follows how long a single source has carried the evidence alone.
-func oneSource(p, n State, s Snapshot, srv servers, w window) time.Duration {
+func (r *Rules) oneSource(p, n State, s Snapshot, srv servers, w window) time.Duration {
 	count := 0
-	for _, ok := range []bool{srv.alive+srv.skipped > 0, n.GPU.Worked, n.Sockets.Worked} {
+	for _, ok := range []bool{srv.alive+srv.skipped > 0, n.GPU.Worked, n.Sockets.Worked, r.CPUBusy > 0 && n.Host.Worked} {
 		if ok {
 			count++
 		}

@@ -2,6 +2,7 @@ package watchdog
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,8 +95,14 @@ var vocabulary = map[string]act{
 	"intake": number(func(s *Snapshot, v float64) { s.Host.ReceivedBytesPerSecond = Known(v) }),
 
 	// rows, host and sockets
-	"rows":           number(func(s *Snapshot, v float64) { s.Rows = uint64(v) }),
-	"cpu":            number(func(s *Snapshot, v float64) { s.Host.CPUCores = Known(v) }),
+	"rows": number(func(s *Snapshot, v float64) { s.Rows = uint64(v) }),
+	"cpu":  number(func(s *Snapshot, v float64) { s.Host.CPUCores = Known(v) }),
+	"own":  number(func(s *Snapshot, v float64) { s.Host.OwnCores = Known(v) }),
+	"listening": number(func(s *Snapshot, v float64) {
+		s.Sockets.State, s.Sockets.Listening = SourceOK, append(slices.Clone(s.Sockets.Listening), uint16(v))
+	}),
+	// the most tokens of the rows' prompts and of their answers
+	"rowsize":        number(func(s *Snapshot, v float64) { s.RowPrompt, s.RowOutput = Known(v), Known(v) }),
 	"host_failed":    plain(func(s *Snapshot) { s.Host = Host{State: SourceFailed, Reason: "no such file"} }),
 	"nohost":         plain(func(s *Snapshot) { s.Host = Host{State: SourceAbsent, Reason: "no cgroup"} }),
 	"sockets_absent": plain(func(s *Snapshot) { s.Sockets = Sockets{State: SourceAbsent, Reason: "no listener"} }),

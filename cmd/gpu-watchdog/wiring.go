@@ -184,7 +184,7 @@ func look(cfg config.Config, agent string, rows *telemetry, log *zap.Logger) (*c
 	}
 	gpu := nvml.New(nvml.Config{Library: cfg.NVMLLibrary, GPUs: selection}, log)
 	sockets := host.NewSockets(host.SocketConfig{Ports: servedPorts(cfg), Own: own})
-	c := &collector.Collector{GPU: gpu, Sockets: sockets, Host: host.NewHost(host.HostConfig{}), Rows: rows.rows.Activity}
+	c := &collector.Collector{GPU: gpu, Sockets: sockets, Host: host.NewHost(host.HostConfig{}), Rows: rows.rows.Activity, Whole: cfg.ProbeMaxTokens > 0}
 	if os.Getpid() == 1 {
 		// As the first process we are alone in this container: its CPU is ours, not the server's, and so are its terminals.
 		c.Host = otherContainer{}
@@ -247,6 +247,7 @@ func rulesOf(cfg config.Config, policy costmodel.Policy, a aim) *watchdog.Rules 
 		MinRuntime: cfg.MinRuntime, WarnBefore: cfg.WarnBefore, Threshold: policy.Threshold,
 		MaxRuntime: cfg.MaxRuntime, MaxSpendPerDay: float64(cfg.MaxSpendPerDay), BlindLimit: cfg.BlindLimit,
 		TerminalGuard: cfg.TerminalGuard, Keep: cfg.KeepHours.Until,
+		CPUBusy: float64(cfg.CPUBusy), Ports: cfg.Ports, ProbeMaxTokens: cfg.ProbeMaxTokens,
 		Armed: a.armed || cfg.DryRun, Unarmed: a.unarmed, Refused: a.refused,
 	}
 	switch cfg.IdleThreshold.Mode {

@@ -34,7 +34,6 @@ type Host struct {
 	// elsewhere: the server is in another container. That stays so, whoever comes into ours for a moment.
 	elsewhere bool
 	ownUsed   watchdog.Maybe[time.Duration]
-	ownCores  watchdog.Maybe[float64]
 	// window is the time since the last read that was measured, and last what that said.
 	window time.Duration
 	last   watchdog.Host
@@ -58,7 +57,7 @@ func (h *Host) Read(ctx context.Context, elapsed time.Duration) watchdog.Host {
 	if err := ctx.Err(); err != nil {
 		// These files answer at once or not at all, so asking late is the only thing to refuse.
 		h.used, h.received = watchdog.Maybe[time.Duration]{}, nil
-		h.ownUsed, h.ownCores = watchdog.Maybe[time.Duration]{}, watchdog.Maybe[float64]{}
+		h.ownUsed = watchdog.Maybe[time.Duration]{}
 		h.window, h.last = 0, watchdog.Host{}
 		return watchdog.Host{State: watchdog.SourceFailed, Reason: fmt.Sprintf("read the pod's load: %v", err)}
 	}
@@ -75,17 +74,9 @@ func (h *Host) Read(ctx context.Context, elapsed time.Duration) watchdog.Host {
 		h.used = watchdog.Maybe[time.Duration]{}
 	}
 	h.network(&out, elapsed)
-	h.own(elapsed)
+	h.own(&out, elapsed)
 	h.last = out
 	return out
-}
-
-// OwnCores is the mean number of cores that this process used in the window of the last Read; the pod's count holds them too.
-// Unknown as the values of Read are.
-func (h *Host) OwnCores() watchdog.Maybe[float64] {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.ownCores
 }
 
 // Account is the file in which the kernel counts the pod's CPU time, as "/sys/fs/cgroup/cpu.stat", and the version of cgroups that
@@ -127,16 +118,16 @@ func (h *Host) cpu(out *watchdog.Host, elapsed time.Duration) error {
 }
 
 // own counts what we use ourselves, all threads of it.
-func (h *Host) own(elapsed time.Duration) {
+func (h *Host) own(out *watchdog.Host, elapsed time.Duration) {
 	before := h.ownUsed
-	h.ownUsed, h.ownCores = watchdog.Maybe[time.Duration]{}, watchdog.Maybe[float64]{}
+	h.ownUsed = watchdog.Maybe[time.Duration]{}
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
 		return
 	}
 	used := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 	if before.Known && used >= before.Value && elapsed > 0 {
-		h.ownCores = watchdog.Known((used - before.Value).Seconds() / elapsed.Seconds())
+		out.OwnCores = watchdog.Known((used - before.Value).Seconds() / elapsed.Seconds())
 	}
 	h.ownUsed = watchdog.Known(used)
 }

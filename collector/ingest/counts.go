@@ -1,8 +1,11 @@
 package ingest
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
 // Counts is what came in since the server was made.
@@ -19,7 +22,8 @@ type Counts struct {
 }
 
 type counters struct {
-	rows, worked, kept, failed, aborted, phases, passed, rejected, refused atomic.Uint64
+	worked                                                         worked
+	rows, kept, failed, aborted, phases, passed, rejected, refused atomic.Uint64
 }
 
 // Counts is safe for concurrent use.
@@ -35,16 +39,43 @@ func (s *Server) Counts() Counts {
 // this was held back, or is sent again, perhaps for ever.
 const recent = 2 * time.Minute
 
-// justEnded counts the requests that have ended a moment ago.
-func justEnded(rows []Request, now time.Time) (n uint64) {
-	for _, r := range rows {
-		if now.Sub(r.FinishedAt) < recent {
-			n++
-		}
-	}
-	return n
+// worked sums up the rows of requests that had just ended, since it was taken last.
+type worked struct {
+	mu             sync.Mutex
+	rows           uint64
+	prompt, output watchdog.Maybe[float64]
 }
 
-// Activity is how many rows of requests that had just ended have come in since the server was made: it grows when somebody
-// worked. A row is evidence of work even where it could not be kept. It is safe for concurrent use.
-func (s *Server) Activity() (rows uint64) { return s.counts.worked.Load() }
+// add counts those of the rows that ended a moment ago.
+func (w *worked) add(rows []Request, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range rows {
+		if now.Sub(r.FinishedAt) >= recent {
+			continue
+		}
+		first := w.rows == 0
+		w.rows++
+		w.prompt, w.output = most(w.prompt, r.PromptTokens, first), most(w.output, r.OutputTokens, first)
+	}
+}
+
+// most is the larger of two, unknown where either is; first: there is nothing yet to compare with.
+func most(a watchdog.Maybe[float64], b watchdog.Maybe[int64], first bool) watchdog.Maybe[float64] {
+	if !b.Known || !a.Known && !first {
+		return watchdog.Maybe[float64]{}
+	}
+	return watchdog.Known(max(a.Value, float64(b.Value)))
+}
+
+// Activity is how many rows of requests that had just ended have come in since it was called before: somebody worked. prompt and
+// output are the most tokens that any of them has, unknown where one of them does not tell. A row is evidence of work even where
+// it could not be kept. It is safe for concurrent use.
+func (s *Server) Activity() (rows uint64, prompt, output watchdog.Maybe[float64]) {
+	w := &s.counts.worked
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	rows, prompt, output = w.rows, w.prompt, w.output
+	w.rows, w.prompt, w.output = 0, watchdog.Maybe[float64]{}, watchdog.Maybe[float64]{}
+	return rows, prompt, output
+}

@@ -156,8 +156,8 @@ func TestHostileCalls(t *testing.T) {
 		}
 	}
 	r, err := export(t, base, exported(served(0), served(1, with("x", textValue(strings.Repeat("x", maxValue)))), served(2)))
-	if err != nil || r.GetPartialSuccess().GetRejectedSpans() != 1 || s.Activity() != 2 {
-		t.Errorf("one long span: %v, %v, activity %d", r, err, s.Activity())
+	if err != nil || r.GetPartialSuccess().GetRejectedSpans() != 1 || activity(s) != 2 {
+		t.Errorf("one long span: %v, %v, activity %d", r, err, activity(s))
 	}
 }
 
@@ -245,8 +245,8 @@ func TestBurst(t *testing.T) {
 	}
 	close(release)
 	all.Wait()
-	if most > defaultConcurrency || s.Activity() != messages*spans || sink.count() != spans {
-		t.Errorf("%d were in the sink at once, activity %d, %d kept", most, s.Activity(), sink.count())
+	if most > defaultConcurrency || activity(s) != messages*spans || sink.count() != spans {
+		t.Errorf("%d were in the sink at once, activity %d, %d kept", most, activity(s), sink.count())
 	}
 }
 
@@ -291,7 +291,7 @@ func TestRowsInMemoryAreBounded(t *testing.T) {
 			t.Errorf("answered %d, %q", a.status, a.body)
 		}
 	}()
-	eventually.Holds(t, "the first rows are held", func() bool { return s.Activity() == 15_000 })
+	eventually.Holds(t, "the first rows are held", func() bool { return activity(s) == 15_000 })
 	if a := post(t, base+RowsPath, "application/json", strings.NewReader(rows(15_000))); a.status != 503 || a.header.Get("Retry-After") != "1" {
 		t.Errorf("with other rows in memory: answered %d, %q", a.status, a.body)
 	}
@@ -362,8 +362,8 @@ func TestQuietConnectionsAreKept(t *testing.T) {
 	}
 	n := 0
 	connections.Range(func(any, any) bool { n++; return true })
-	if n != 1 || s.Activity() != 3 {
-		t.Errorf("%d connections for %d messages", n, s.Activity())
+	if n != 1 || activity(s) != 3 {
+		t.Errorf("%d connections for %d messages", n, activity(s))
 	}
 }
 

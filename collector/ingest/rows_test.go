@@ -87,8 +87,8 @@ func TestPostedRows(t *testing.T) {
 			if diff := cmp.Diff(want, sink.requests["post"+want.Key]); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if s.Activity() != 1 {
-				t.Errorf("activity is %d", s.Activity())
+			if activity(s) != 1 {
+				t.Errorf("activity is %d", activity(s))
 			}
 		})
 	}
@@ -99,8 +99,8 @@ func TestLabelRows(t *testing.T) {
 	s, base := taking(t, sink)
 	body, packed := zipped(t, `{"requests": [{"labels": {"restaurant_id": 7}, "request_id": "cmpl-1"}, `+goodRow+`, {"request_id": "cmpl-2", "labels": {"a": "b"}}]}`)
 	a := post(t, base+RowsPath, "application/json", body, packed)
-	if a.status != http.StatusOK || a.body != "{\"accepted\":3}\n" || s.Activity() != 1 {
-		t.Errorf("answered %d, %q, activity %d", a.status, a.body, s.Activity())
+	if a.status != http.StatusOK || a.body != "{\"accepted\":3}\n" || activity(s) != 1 {
+		t.Errorf("answered %d, %q, activity %d", a.status, a.body, activity(s))
 	}
 	want := []Labels{{ID: "cmpl-1", Labels: map[string]string{"restaurant_id": "7"}}, {ID: "cmpl-2", Labels: map[string]string{"a": "b"}}}
 	if diff := cmp.Diff(want, sink.labels); diff != "" || sink.count() != 1 {
@@ -175,8 +175,8 @@ func TestWrongRows(t *testing.T) {
 				!strings.Contains(said.Error, c.field) || !strings.Contains(said.Error, c.why) {
 				t.Errorf("said %q, want row 2, %q, %q", a.body, c.field, c.why)
 			}
-			if sink.count() != 0 || s.Activity() != 0 {
-				t.Errorf("%d rows of a wrong message were kept, activity %d", sink.count(), s.Activity())
+			if sink.count() != 0 || activity(s) != 0 {
+				t.Errorf("%d rows of a wrong message were kept, activity %d", sink.count(), activity(s))
 			}
 		})
 	}
@@ -264,7 +264,42 @@ func TestRowsOfLongAgoAreNoActivity(t *testing.T) {
 			t.Fatalf("row %d: %+v", i, a)
 		}
 	}
-	if s.Activity() != 1 || sink.count() != 3 {
-		t.Errorf("activity %d, want 1; %d rows kept, want 3", s.Activity(), sink.count())
+	if activity(s) != 1 || sink.count() != 3 {
+		t.Errorf("activity %d, want 1; %d rows kept, want 3", activity(s), sink.count())
+	}
+}
+
+// activity is how many rows the next look will be told of.
+func activity(s *Server) uint64 {
+	w := &s.counts.worked
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rows
+}
+
+// Each look is told of the rows since the one before it, and of the largest among them, if all say how large they are.
+func TestActivityTellsTheLargestRow(t *testing.T) {
+	s, base := taking(t, &kept{})
+	unknown := watchdog.Maybe[float64]{}
+	for i, c := range []struct {
+		rows           []string
+		prompt, output watchdog.Maybe[float64]
+	}{
+		{nil, unknown, unknown},
+		{[]string{`"prompt_tokens": 7, "n_tokens": 1`}, watchdog.Known(7.), watchdog.Known(1.)},
+		{[]string{`"prompt_tokens": 3, "n_tokens": 90`, `"prompt_tokens": 70, "n_tokens": 1`}, watchdog.Known(70.), watchdog.Known(90.)},
+		{[]string{`"prompt_tokens": 3, "n_tokens": 4`, `"n_tokens": 1`, `"prompt_tokens": 1, "n_tokens": 2`}, unknown, watchdog.Known(4.)},
+		{[]string{`"n_tokens": 1`, `"prompt_tokens": 7, "n_tokens": 1`}, unknown, watchdog.Known(1.)},
+		{nil, unknown, unknown},
+	} {
+		for n, row := range c.rows {
+			body := fmt.Sprintf(`{"requests": [{"request_id": "r%d-%d", "prefill_time_ms": 1, "decode_time_ms": 2, "total_time_ms": 3, %s}]}`, i, n, row)
+			if a := post(t, base+RowsPath, "application/json", strings.NewReader(body)); a.status != http.StatusOK {
+				t.Fatalf("row %d: %+v", n, a)
+			}
+		}
+		if rows, prompt, output := s.Activity(); rows != uint64(len(c.rows)) || prompt != c.prompt || output != c.output {
+			t.Errorf("look %d is told of %d rows, %+v and %+v, want %d, %+v and %+v", i, rows, prompt, output, len(c.rows), c.prompt, c.output)
+		}
 	}
 }

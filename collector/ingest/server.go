@@ -135,7 +135,7 @@ func (s *Server) server() *http.Server {
 func (s *Server) put(ctx context.Context, b Batch) error {
 	rows := uint64(len(b.Requests) + len(b.Labels))
 	s.counts.rows.Add(rows)
-	s.counts.worked.Add(justEnded(b.Requests, s.config.Now()))
+	s.counts.worked.add(b.Requests, s.config.Now())
 	err := s.config.Sink.Add(ctx, b)
 	switch {
 	case err == nil:

@@ -139,8 +139,8 @@ func TestTransports(t *testing.T) {
 				t.Errorf("the phases are %+v", sink.phases)
 			}
 			want := Counts{Rows: 2, Kept: 2, Phases: 1, PassedOver: 1, Rejected: 2}
-			if got := s.Counts(); got != want || s.Activity() != 2 {
-				t.Errorf("counted %+v, want %+v; activity %d", got, want, s.Activity())
+			if got := s.Counts(); got != want || activity(s) != 2 {
+				t.Errorf("counted %+v, want %+v; activity %d", got, want, activity(s))
 			}
 			if rejected, why := way.send(t, base, exported()); rejected != 0 || why != "" {
 				t.Errorf("of an empty batch %d spans were rejected: %q", rejected, why)
@@ -198,8 +198,8 @@ func TestAcknowledgement(t *testing.T) {
 			if want := (Counts{Rows: 3, FailedBatches: 3, Refused: 3}); s.Counts() != want {
 				t.Errorf("counted %+v, want %+v", s.Counts(), want)
 			}
-			if s.Activity() != 3 {
-				t.Errorf("three requests were served, and activity is %d", s.Activity())
+			if activity(s) != 3 {
+				t.Errorf("three requests were served, and activity is %d", activity(s))
 			}
 		})
 	}
@@ -221,8 +221,8 @@ func TestLongMessagesAndRepetition(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if sink.count() != len(spans) || sink.adds != 8 || s.Activity() != uint64(2*len(spans)) {
-		t.Errorf("%d of %d rows were kept in %d batches, activity %d", sink.count(), len(spans), sink.adds, s.Activity())
+	if sink.count() != len(spans) || sink.adds != 8 || activity(s) != uint64(2*len(spans)) {
+		t.Errorf("%d of %d rows were kept in %d batches, activity %d", sink.count(), len(spans), sink.adds, activity(s))
 	}
 
 	failsLate := &kept{}

@@ -172,7 +172,7 @@ func (e *examination) cpu(ctx context.Context) []Finding {
 	}
 	r := h.Read(ctx, time.Since(began))
 	file, version := h.Account()
-	return []Finding{judgeCPU(r, watchdog.CPULoad(r.CPUCores, h.OwnCores()), file, version, float64(e.Config.CPUBusy))}
+	return []Finding{judgeCPU(r, watchdog.CPULoad(r.CPUCores, r.OwnCores), file, version, float64(e.Config.CPUBusy))}
 }
 
 func judgeCPU(r watchdog.Host, cores watchdog.Maybe[float64], file string, version int, busy float64) Finding {

@@ -109,8 +109,8 @@ func Decode(b []byte) (Contents, error) {
 	return c, nil
 }
 
-// Encode writes the contents, within MaxBytes: noise floors, which are soon measured again, give way first, and then
-// the older starts.
+// Encode writes the contents, within MaxBytes: noise floors and the clients of probes, which are soon measured and seen again, give
+// way first, and then the older starts.
 func Encode(c Contents) ([]byte, error) {
 	c.Schema = Schema
 	c.Starts = costmodel.KeepStarts(c.Starts)
@@ -128,6 +128,7 @@ func Encode(c Contents) ([]byte, error) {
 			devices[i] = d
 		}
 		c.State.Devices = devices
+		c.State.Probes.Beats, c.State.Probes.Talks, c.State.Probes.Scrapers = nil, nil, nil
 		c.Starts = c.Starts[len(c.Starts)/2:]
 	}
 	return nil, fmt.Errorf("the memory does not fit into %d bytes: %d servers, %d GPUs", MaxBytes, len(c.State.Servers), len(c.State.Devices))

@@ -54,8 +54,8 @@ var clockMutations = []mutation{
 	{"what stands still is forgotten by a restart", stateFile, "`json:\"still_ns\"`", "`json:\"-\"`"},
 	{"what hangs is forgotten by a restart", stateFile, "`json:\"unbacked_ns\"`", "`json:\"-\"`"},
 	{"a spin is forgotten by a restart", stateFile, "`json:\"spin_ns\"`", "`json:\"-\"`"},
-	{"MIN_RUNTIME counts before the server was ready", windowFile, `if p.EverReady || len(s.Servers) == 0 {`, `if true {`},
-	{"MIN_RUNTIME never begins without servers", windowFile, `if p.EverReady || len(s.Servers) == 0 {`, `if p.EverReady {`},
+	{"MIN_RUNTIME counts before the server was ready", windowFile, `if p.EverReady || len(s.Servers)+len(n.Ports) == 0 {`, `if true {`},
+	{"MIN_RUNTIME never begins without servers", windowFile, `if p.EverReady || len(s.Servers)+len(n.Ports) == 0 {`, `if p.EverReady {`},
 	{"MIN_RUNTIME never begins for a server that is no vLLM", windowFile, `server.Ready || server.foreign(r)`, `server.Ready`},
 }
 

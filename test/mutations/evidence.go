@@ -45,7 +45,7 @@ var evidenceMutations = []mutation{
 		return t
 	case SourceAbsent:`},
 	{"no source need speak of requests", windowFile, `case len(s.Servers) > 0 && !requestLevel:`, `case false:`},
-	{"nothing at all is evidence", windowFile, `case len(s.Servers) == 0 && !w.gpus.quiet && !requestLevel:`, `case false:`},
+	{"nothing at all is evidence", windowFile, `case !requestLevel && !w.gpus.quiet && !w.cpu.quiet:`, `case false:`},
 	{"a server that never came is no reason to hold", windowFile, `case !n.EverReady && len(srv.overdue) > 0:`, `case false:`},
 	{"one server's reset goes unnoticed", windowFile, `case srv.baseline != "":`, `case false:`},
 	{"a look that asks the server again changes the leading reason", windowFile, `	if at < 0 {
@@ -55,7 +55,7 @@ var evidenceMutations = []mutation{
 		return ""
 	}
 	first`},
-	{"rows of requests are no work", windowFile, `if s.Rows > 0 {`, `if false {`},
+	{"rows of requests are no work", windowFile, `if s.Rows > 0 && w.probes.Rows == ProbesNone {`, `if false {`},
 	{"blindness is silent", alarmsFile, `n.UnknownFor+s.Elapsed >= minuteOfFailure && w.activity == Unknown`, `false`},
 	{"single evidence is silent", alarmsFile, `n.OneSourceFor >= minuteOfFailure`, `false`},
 	{"a GPU that is busy alone is silent", alarmsFile, `n.GPUAloneFor > 2*r.BrokenLimit`, `false`},

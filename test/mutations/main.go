@@ -24,7 +24,7 @@ type mutation struct {
 
 // all are the mutations by topic, in the order in which they are run.
 func all() []mutation {
-	return slices.Concat(orderMutations, evidenceMutations, lieMutations, clockMutations, stopMutations, moneyMutations, stopperMutations, loopMutations)
+	return slices.Concat(orderMutations, evidenceMutations, lieMutations, clockMutations, stopMutations, moneyMutations, stopperMutations, loopMutations, sideworkMutations)
 }
 
 // rooms are the packages that are mutated and tested, by their folder.

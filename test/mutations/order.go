@@ -65,8 +65,8 @@ var orderMutations = []mutation{
 	}
 `, ""},
 	{"what is broken is not announced", rulesFile, `left := limit - passed; left > lead {`, `left := limit - passed; left > 0 {`},
-	{"who mends what is broken is not seen", brokenFile, `cpu.Known && cpu.Value >= quietCPU`, `false`},
-	{"a download is not seen", brokenFile, `s.Host.ReceivedBytesPerSecond.Or(0) > quietIntake`, `false`},
+	{"who mends what is broken is not seen", brokenFile, `c.computes(), `, ``},
+	{"a download is not seen", brokenFile, `, c.intake.Or(0) > quietIntake`, ``},
 	{"a GPU that does not answer stands still", brokenFile, `g.missing != "" && s.GPU.State`, `false && s.GPU.State`},
 	{"a server that lives does not speak for the pod", brokenFile, `srv.alive+srv.skipped > 0`, `false`},
 	{"a job that is done is waited for like a dead server", brokenFile, `	if why == JobDone {`, `	if false {`},
