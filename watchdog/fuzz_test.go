@@ -95,6 +95,10 @@ func (b *bits) snapshot(tick uint64) Snapshot {
 		})
 	}
 	s.Host = Host{State: SourceState(b.below(4)), CPUCores: b.value()}
+	if s.Sockets.State == SourceOK && shape&8 > 0 {
+		s.Sockets.Listening = []uint16{uint16(7999 + b.below(2))}
+		s.Host.OwnCores, s.Host.ReceivedBytesPerSecond, s.Rows, s.RowPrompt, s.RowOutput = b.value(), b.value(), uint64(b.below(3)), b.value(), b.value()
+	}
 	return s
 }
 
@@ -113,6 +117,7 @@ func FuzzDecide(f *testing.F) {
 		if shape&8 > 0 {
 			r.MinRuntime, r.WarnBefore = 30*time.Second, 0
 		}
+		besideVLLM(r, shape>>4)
 		var state State
 		for tick := uint64(1); len(b.left) > 0 && tick < 200; tick++ {
 			s := b.snapshot(tick)
@@ -130,6 +135,19 @@ func FuzzDecide(f *testing.F) {
 			}
 		}
 	})
+}
+
+// besideVLLM turns on the rules for work that is not vLLM's, and for monitors.
+func besideVLLM(r *Rules, which byte) {
+	if which&1 > 0 {
+		r.CPUBusy = 0.5
+	}
+	if which&2 > 0 {
+		r.Ports = []uint16{7999, 8000}
+	}
+	if which&4 > 0 {
+		r.ProbeMaxTokens = 16
+	}
 }
 
 // implausible says what is wrong with a decision; empty where nothing is.
@@ -228,6 +246,7 @@ func TestDecideIsPure(t *testing.T) {
 	for seed := range byte(200) {
 		b := &bits{stirred(seed)}
 		r := fixtureRules()
+		besideVLLM(r, seed)
 		var state State
 		for tick := uint64(1); len(b.left) > 0; tick++ {
 			s := b.snapshot(tick)
