@@ -54,6 +54,8 @@ func TestPodsWithoutVLLMWithPorts(t *testing.T) {
 		{name: "a listener that went away is not waited for", servers: -1, rules: withPorts(), steps: listens + `idle x2; let sockets_absent; idle -> unknown no_evidence`},
 		{name: "MIN_RUNTIME begins with the listener", servers: -1, rules: withPorts(func(r *Rules) { r.MinRuntime = time.Minute }),
 			steps: `raw; let sockets_absent; idle x10 -> busy ready=0s; let listening=8188; idle -> quiet; idle x11 -> min_runtime ready=55s; idle -> -min_runtime ready=60s`},
+		{name: "nor does it forget what the server there takes to idle", servers: -1, rules: withPorts(cpuBusy(1)),
+			steps: `let listening=8188 cpu=0.4; idle x62; sockets_failed; cpu=1.2 -> quiet`},
 		{name: "a table that failed tells nothing of the listener", servers: -1, rules: withPorts(), steps: listens + `idle x3; sockets_failed -> unknown source_failed; idle -> quiet idle=20s`},
 
 		{name: "SGLang spins a core while it idles: learned within an hour, and then it neither counts nor hides what stands still", servers: -1, rules: withPorts(cpuBusy(1)),
