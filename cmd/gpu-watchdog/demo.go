@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/gpu-watchdog/gpu-watchdog/collector"
 	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
@@ -134,7 +135,7 @@ func (d *demo) run(ctx context.Context, out io.Writer) (outcome, error) {
 	n := &narrator{screen: d.screen, scale: d.scale, day: d.day, ledger: &ledger{scale: d.scale}}
 	log := zap.New(logTeller{n})
 	if d.asJSON {
-		log = newLogger(config.Config{LogFormat: config.LogJSON, LogLevel: d.config.LogLevel}, tap{out, cancel})
+		log = newLogger(config.Config{LogFormat: config.LogJSON, LogLevel: d.config.LogLevel}, zapcore.Lock(zapcore.AddSync(tap{out, cancel})))
 	}
 	w, err := d.wire(pod, gpu, log)
 	if err != nil {

@@ -68,13 +68,13 @@ func keepTiny() {
 	debug.FreeOSMemory()
 }
 
-// sayer writes lines as the watchdog writes its own.
-func sayer(out *os.File) func(level, message string, facts ...any) {
+// sayer writes lines as the watchdog writes its own. What it returns second waits for them at the end.
+func sayer(out *os.File) (say func(level, message string, facts ...any), sync func() error) {
 	cfg := config.Config{LogFormat: config.LogJSON}
 	if format := os.Getenv(config.Prefix + "LOG_FORMAT"); format == string(config.LogConsole) || format == "" && term.IsTerminal(int(out.Fd())) {
 		cfg.LogFormat = config.LogConsole
 	}
-	log := newLogger(cfg, out).Sugar()
+	log := newLogger(cfg, newPatientLog(out, patientFew)).Sugar()
 	return func(level, message string, facts ...any) {
 		switch level {
 		case "error":
@@ -84,7 +84,7 @@ func sayer(out *os.File) func(level, message string, facts ...any) {
 		default:
 			log.Infow(message, facts...)
 		}
-	}
+	}, log.Sync
 }
 
 // restarts says that a server that failed is started again here: on a pod of RunPod's, but not on a serverless worker, whose end

@@ -20,9 +20,11 @@ func supervise(ctx context.Context, argv []string, grace time.Duration) error {
 	}
 	environ := slices.DeleteFunc(os.Environ(), func(e string) bool { return e == oneProcessor })
 	keepTiny()
+	say, sync := sayer(os.Stderr)
+	defer func() { _ = sync() }() // it never errs
 	return exited(supervisor.Run(supervisor.Config{
 		Server: argv, Watch: []string{self, "run"}, Environ: environ,
 		Stdin: os.Stdin, Stdout: os.Stdout, Err: os.Stderr,
-		Restart: restarts(os.Getenv), Grace: grace, Say: sayer(os.Stderr),
+		Restart: restarts(os.Getenv), Grace: grace, Say: say,
 	}))
 }

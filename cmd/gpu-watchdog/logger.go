@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"time"
 
 	"go.uber.org/zap"
@@ -11,7 +10,7 @@ import (
 )
 
 // newLogger writes one line an event: JSON for programs, or columns for people. Whoever ends calls its Sync.
-func newLogger(cfg config.Config, out io.Writer) *zap.Logger {
+func newLogger(cfg config.Config, out zapcore.WriteSyncer) *zap.Logger {
 	enc := zapcore.EncoderConfig{
 		TimeKey: "ts", LevelKey: "level", MessageKey: "msg",
 		EncodeTime: zapcore.RFC3339NanoTimeEncoder, EncodeLevel: zapcore.LowercaseLevelEncoder,
@@ -32,5 +31,5 @@ func newLogger(cfg config.Config, out io.Writer) *zap.Logger {
 		level = zapcore.ErrorLevel
 	case config.LogInfo:
 	}
-	return zap.New(zapcore.NewCore(encoder, newPatient(out), level))
+	return zap.New(zapcore.NewCore(encoder, out, level))
 }

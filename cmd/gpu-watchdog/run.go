@@ -45,7 +45,7 @@ func newRun() *cobra.Command {
 			}
 			keepSmall()
 			outliveLog()
-			log := newLogger(cfg, cmd.ErrOrStderr())
+			log := newLogger(cfg, newPatientLog(cmd.ErrOrStderr(), patientLines))
 			defer func() { _ = log.Sync() }() // it never errs
 			defer zap.RedirectStdLog(log)()   // net/http has things to say of its own
 			var w *watch
