@@ -46,6 +46,8 @@ func TestWork(t *testing.T) {
 func TestSources(t *testing.T) {
 	runTimelines(t, []timeline{
 		{name: "the first look has nothing to compare with", steps: `raw; idle -> unknown no_baseline idle=0s`},
+		{name: "so does one that answers with its page and then no more", steps: `idle x2; mute -> unknown source_failed idle=10s; idle -> quiet idle=15s; mute tokens -> busy tokens_moved`},
+		{name: "one that never answers with more is judged by its page in the end", steps: `idle x2; mute x11 -> unknown idle=10s; mute -> quiet idle=15s; mute x11 -> stop`},
 		{name: "a required source that failed makes the window unknown: the server", steps: `idle x2; timeout -> unknown source_failed idle=10s vllm:failed`},
 		{name: "a required source that failed makes the window unknown: the GPU", steps: `idle x2; gpu_failed -> unknown source_failed idle=10s gpu:failed`},
 		{name: "a required source that failed makes the window unknown: the sockets", steps: `idle x2; sockets_failed -> unknown source_failed idle=10s sockets:failed`},

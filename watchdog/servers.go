@@ -124,7 +124,13 @@ func (r *Rules) readable(p, n ServerState, s Server, elapsed time.Duration, base
 	if asleep(s) {
 		f.notes = append(f.notes, Because{Code: ServerSleeping, Detail: s.URL + " is in sleep mode"})
 	}
+	n.MuteFor = 0
+	if s.Mute {
+		n.MuteFor = p.MuteFor + elapsed
+	}
 	switch {
+	case s.Mute && n.MuteFor < r.BrokenLimit:
+		f.missing = fmt.Sprintf("%s: its page came, and then no more: %s", s.URL, s.Detail)
 	case s.EngineSeries:
 		f.quiet = known
 		if !known {

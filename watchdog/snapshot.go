@@ -143,6 +143,9 @@ type Server struct {
 	Engines []Engine
 	// HTTPRequests is the sum of http_requests_total over POST handlers other than "none" and statuses other than 4xx.
 	HTTPRequests Maybe[float64]
+	// Mute: its page came, and then it did not answer to /health or /load in time. What it does cannot be said from the page alone:
+	// that is how a first request looks that has just begun to compile.
+	Mute bool
 	// Load is the answer of /load, summed over nothing: one API server's own count.
 	Load Maybe[float64]
 	// StartedAt is process_start_time_seconds or the oldest _created of the page, 0 where it has none: a change is a

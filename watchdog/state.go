@@ -131,6 +131,8 @@ type ServerState struct {
 	// DownFor is how long ago it may have gone down at most, 0 where it is not.
 	DownFor time.Duration `json:"down_ns"`
 	Track   Track         `json:"track"`
+	// MuteFor is how long it has answered with its page alone.
+	MuteFor time.Duration `json:"mute_ns"`
 	// LoadSeen: /load was above 0 in this epoch, so its 0 means something.
 	LoadSeen bool `json:"load_seen"`
 	// UnbackedFor is how long the gauge has said "running" while a tracked /load said 0 and nothing moved.

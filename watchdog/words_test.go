@@ -130,6 +130,7 @@ var serverVocabulary = map[string]func(base, s *Server, arg string) error{
 		return nil
 	},
 	"dead":       func(_, s *Server, _ string) error { s.Health, s.Detail = HealthDead, "/health answers 503"; return nil },
+	"mute":       func(_, s *Server, _ string) error { s.Mute, s.Detail = true, "/load no whole answer"; return nil },
 	"refused":    outcome(OutcomeRefused, "nobody listens there"),
 	"timeout":    outcome(OutcomeTimeout, "no whole answer"),
 	"unreadable": outcome(OutcomeUnreadable, "is an HTML page"),

@@ -114,8 +114,12 @@ func (c *Client) ReadServing(ctx context.Context, h *Serving) watchdog.Server {
 		h.Gone, h.Why = s.Outcome == watchdog.OutcomeRefused, s.Detail
 	}
 	s.Took = time.Since(start)
-	if talks && c.readHealth(ctx, &s) && s.Outcome != watchdog.OutcomeTimeout && c.readLoad(ctx, &s) {
-		c.readVersion(ctx, &s)
+	if talks && s.Outcome != watchdog.OutcomeTimeout {
+		if s.Mute = !c.readHealth(ctx, &s) || !c.readLoad(ctx, &s); !s.Mute {
+			c.readVersion(ctx, &s)
+		}
+	} else if talks {
+		c.readHealth(ctx, &s)
 	}
 	s.Version = c.knownVersion()
 	return s
@@ -198,14 +202,16 @@ func (c *Client) readHealth(ctx context.Context, s *watchdog.Server) bool {
 	return err == nil
 }
 
-// readLoad asks /load, unless it is known not to exist. A negative answer is a counter that has drifted and says
+// readLoad asks /load, unless it is known not to exist, and reports whether the server still talks. A negative answer is a counter that has drifted and says
 // nothing; so does an answer in another form.
 func (c *Client) readLoad(ctx context.Context, s *watchdog.Server) bool {
 	if c.noLoad {
 		return true
 	}
+	start := time.Now()
 	a, err := c.get(ctx, loadPath, answerLimit)
 	if err != nil {
+		note(s, loadPath+" "+classify(err, time.Since(start), c.dialer.connected()).detail)
 		return false
 	}
 	c.noLoad = a.status == http.StatusNotFound

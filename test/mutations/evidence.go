@@ -21,6 +21,8 @@ var evidenceMutations = []mutation{
 	{"a loading server is no work", windowFile, `	case w.loading && wreck.Code != JobDone && wreck.Code != CrashLoop:
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: srv.loading}}
 `, ""},
+	{"a server that falls silent after its page is quiet", serversFile, `case s.Mute && n.MuteFor < r.BrokenLimit:`, `case false:`},
+	{"a server that answers with its page alone is unknown for ever", serversFile, `case s.Mute && n.MuteFor < r.BrokenLimit:`, `case s.Mute:`},
 	{"a server loads for ever", serversFile, `n.Waited < r.StartupTimeout`, `true`},
 	{"a dead server is not broken", brokenFile, `srv.down != "" && !r.comesAgain(s.Child, srv)`, `false`},
 	{"broken comes before busy", windowFile, `	case len(hard)+len(w.soft) > 0:`, `	case len(hard)+len(w.soft) > 0 && srv.down == "":`},
