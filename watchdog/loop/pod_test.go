@@ -120,7 +120,7 @@ func (m *fakeMemory) Save(c memory.Contents, sync bool) {
 	m.last = c
 	if sync {
 		m.synced = c
-		time.Sleep(m.slow)
+		<-time.After(m.slow)
 	}
 	m.saved = append(m.saved, time.Now())
 }
