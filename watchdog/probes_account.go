@@ -29,6 +29,8 @@ type ProbeAccount struct {
 	Pending    bool          `json:"pending"`
 	PendingFor time.Duration `json:"pending_ns"`
 	Held       bool          `json:"held"`
+	// Midway: a request was in flight when the account was opened. What it had shown by then is not in it, and may have been long.
+	Midway bool `json:"midway"`
 	// Peers are the clients that sent something meanwhile.
 	Peers []string `json:"peers"`
 }
@@ -63,10 +65,11 @@ func (a ProbeAccount) take(s ProbeServer, w ProbeWindow, now time.Duration, limi
 	case ProbeDown:
 		return fresh, outcomeOfAccount{}
 	case ProbeFresh:
+		fresh.Midway = s.InFlight
 		return fresh, outcomeOfAccount{unsure: true}
 	}
 	a = a.plus(s, w.Peers)
-	count, small := a.sum(), limit > 0 && a.small(limit)
+	count, small := a.sum(), limit > 0 && !a.Midway && a.small(limit)
 	if a.Pending {
 		a.PendingFor += w.Elapsed
 	}
@@ -76,7 +79,7 @@ func (a ProbeAccount) take(s ProbeServer, w ProbeWindow, now time.Duration, limi
 	over := a.PendingFor > pendingMost && !s.InFlight
 	if (s.InFlight || moved && (s.Owed || cut && !unexplained)) && !over {
 		a.Pending = true
-		if !small || a.PendingFor > pendingMost {
+		if !small || unexplained || a.PendingFor > pendingMost {
 			return a, outcomeOfAccount{unsure: true}
 		}
 		a.Held = true

@@ -33,7 +33,12 @@ func probeServer(was ServerState, s Server, t traffic) ProbeServer {
 		return out
 	case !s.Ready():
 		return out
-	case !was.Mark.Set || compare(was.Mark, s).reset:
+	}
+	running, waiting, _ := gauges(s)
+	// A gauge beside a tracked /load of 0 is late, or frozen.
+	late := was.LoadSeen && s.Load == Known(0.0) && s.StartedAt > 0 && waiting == 0
+	out.InFlight = out.InFlight || running+waiting > 0 && !late || s.Load.Or(0) > 0
+	if !was.Mark.Set || compare(was.Mark, s).reset {
 		out.Reading = ProbeFresh
 		return out
 	}
@@ -45,10 +50,6 @@ func probeServer(was ServerState, s Server, t traffic) ProbeServer {
 		out.Tokens = out.Tokens || e.Counters[PromptTokens].Known
 		out.Engines = append(out.Engines, probeCount(engineMark(was.Mark.Engines, e.ID), e))
 	}
-	running, waiting, _ := gauges(s)
-	// A gauge beside a tracked /load of 0 is late, or frozen.
-	late := was.LoadSeen && s.Load == Known(0.0) && s.StartedAt > 0 && waiting == 0
-	out.InFlight = out.InFlight || running+waiting > 0 && !late || s.Load.Or(0) > 0
 	return out
 }
 

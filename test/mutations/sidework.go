@@ -63,6 +63,7 @@ var sideworkMutations = []mutation{
 	{"probes: PROBE_MAX_TOKENS is ignored", windowFile, `Observe(requests, r.ProbeMaxTokens)`, `Observe(requests, 0)`},
 	{"probes: one in flight is quiet", windowFile, `case w.probes.Pending != "":`, `case false:`},
 	{"probes: their rows are work", windowFile, `s.Rows > 0 && w.probes.Rows == ProbesNone`, `s.Rows > 0`},
+	{"probes: the end of a long request is one", "watchdog/probes_account.go", `fresh.Midway = s.InFlight`, `fresh.Midway = false`},
 	{"probes: rows have no size", probeFile, `RowPrompt: s.RowPrompt, RowOutput: s.RowOutput,`, ``},
 	{"probes: they go unsaid", windowFile, `if w.probes.Detail != "" {`, `if false {`},
 	{"probes: who sends them goes unsaid", probesFile, `if len(f.Regular) == 0 {`, `if true {`},
