@@ -2,6 +2,7 @@ package host
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -12,7 +13,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/folderlock"
 )
+
+// lockWait bounds the wait for another watchdog that writes the same file at the same moment.
+const lockWait = 2 * time.Second
 
 // maxStartIDFile is far above the size of a whole file, which has three short lines.
 const maxStartIDFile = 4096
@@ -98,7 +105,7 @@ func (f startIDFile) settle() (settled, error) {
 	folder := filepath.Dir(f.path)
 	// A failure to make the folder shows in the write; an old file may be readable all the same.
 	makeErr := os.MkdirAll(folder, 0o755)
-	defer lockFolder(folder)()
+	defer folderlock.Take(context.Background(), folder, lockWait)() // two watchdogs that start together must not write two ids
 
 	old, err := f.read()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotWhole) {

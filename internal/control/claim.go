@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/folderlock"
 )
 
 const (
@@ -66,7 +68,9 @@ func claimAt(ctx context.Context, path string) (*claim, error) {
 	if err := checkPath(path); err != nil {
 		return nil, err
 	}
-	defer lockFolder(ctx, filepath.Dir(path))()
+	// Two watchdogs that find the same dead socket must not remove each other's new one. Whoever loses their file nevertheless
+	// notices, and makes it anew.
+	defer folderlock.Take(ctx, filepath.Dir(path), lockWait)()
 	if err := makeRoom(ctx, path); err != nil {
 		return nil, err
 	}
@@ -152,31 +156,4 @@ func whatIsAt(ctx context.Context, path string) (fs.FileInfo, error) {
 		return nil, fmt.Errorf("%w, it seems: %w", errAlive, err)
 	}
 	return file, errDead
-}
-
-// lockFolder keeps two watchdogs that find the same dead socket from removing each other's new one. It returns the unlock. Where
-// no lock can be had it goes on without: whoever loses their file that way notices, and makes it anew.
-func lockFolder(ctx context.Context, folder string) (unlock func()) {
-	f, err := os.Open(folder)
-	if err != nil {
-		return func() {}
-	}
-	unlock = func() { f.Close() }
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	enough := time.NewTimer(lockWait)
-	defer enough.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return unlock
-		}
-		select {
-		case <-again.C:
-		case <-enough.C:
-			return unlock
-		case <-ctx.Done():
-			return unlock
-		}
-	}
 }

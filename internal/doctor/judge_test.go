@@ -239,8 +239,8 @@ func TestWords(t *testing.T) {
 			t.Errorf("%d is %q, want %q", d, got, want)
 		}
 	}
-	if usd(0.0123) != "0.012 $" || usd(1.5) != "1.50 $" || usd(0) != "0.00 $" || size(4e12) != "4.0 TB" || size(12e9) != "12 GB" || size(5e3) != "5 kB" {
-		t.Errorf("%s %s %s %s", usd(0.0123), usd(1.5), size(4e12), size(5e3))
+	if size(4e12) != "4.0 TB" || size(12e9) != "12 GB" || size(5e3) != "5 kB" {
+		t.Errorf("%s %s", size(4e12), size(5e3))
 	}
 	if detail, remedy := split("is wrong; mend it; soon", ""); detail != "is wrong" || remedy != "mend it; soon" {
 		t.Errorf("%q, %q", detail, remedy)

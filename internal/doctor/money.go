@@ -10,6 +10,7 @@ import (
 	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/config"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/memory"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/words"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -41,12 +42,12 @@ func (e *examination) price(ctx context.Context) []Finding {
 	const tolerable = 0.05 // of the provider's price
 	switch {
 	case ours.Known && theirs.Known && math.Abs(ours.Value-theirs.Value) > tolerable*theirs.Value:
-		return []Finding{{Verdict: Warning, Detail: fmt.Sprintf("WATCHDOG_PRICE says %s/h, and %s charges %s/h: the former counts", usd(ours.Value), who, usd(theirs.Value)),
+		return []Finding{{Verdict: Warning, Detail: fmt.Sprintf("WATCHDOG_PRICE says %s/h, and %s charges %s/h: the former counts", words.USD(ours.Value), who, words.USD(theirs.Value)),
 			Remedy: "unset WATCHDOG_PRICE, unless it holds what the provider does not know"}}
 	case ours.Known:
-		return []Finding{{Verdict: OK, Detail: usd(ours.Value) + "/h, from WATCHDOG_PRICE"}}
+		return []Finding{{Verdict: OK, Detail: words.USD(ours.Value) + "/h, from WATCHDOG_PRICE"}}
 	case theirs.Known:
-		return []Finding{{Verdict: OK, Detail: fmt.Sprintf("%s/h, from %s", usd(theirs.Value), who)}}
+		return []Finding{{Verdict: OK, Detail: fmt.Sprintf("%s/h, from %s", words.USD(theirs.Value), who)}}
 	}
 	return []Finding{{Verdict: Warning, Detail: "nobody knows what an hour costs: the limit rests on times alone, and amounts of money stay unknown",
 		Remedy: "WATCHDOG_PRICE=1.50, with what your provider charges an hour"}}
@@ -70,7 +71,7 @@ func (e *examination) limit(ctx context.Context) []Finding {
 	q, samples := e.quote(ctx)
 	t := e.Policy.Threshold(q)
 	if q.NoSaving {
-		return []Finding{{Verdict: Warning, Detail: fmt.Sprintf("a stopped hour costs %s, and a running one no more: idleness never stops this pod", usd(e.Config.StorageStopped)),
+		return []Finding{{Verdict: Warning, Detail: fmt.Sprintf("a stopped hour costs %s, and a running one no more: idleness never stops this pod", words.USD(e.Config.StorageStopped)),
 			Remedy: "correct WATCHDOG_PRICE, WATCHDOG_STORAGE_RUNNING and WATCHDOG_STORAGE_STOPPED"}}
 	}
 	cold := fmt.Sprintf("%s as assumed by WATCHDOG_COLD_START", span(q.ColdStart))
@@ -86,16 +87,16 @@ func (e *examination) limit(ctx context.Context) []Finding {
 	case e.Policy.Name != costmodel.BreakEven:
 		f.Detail = fmt.Sprintf("the stop comes after %s without work (WATCHDOG_POLICY is %s)", span(t), e.Policy.Name)
 	case q.ColdStartUSD.Known && t.Round(time.Second) == q.BreakEven.Round(time.Second):
-		f.Detail += fmt.Sprintf(": idling has then cost %s, which is what a cold start costs (%s)", usd(q.ColdStartUSD.Value), cold)
+		f.Detail += fmt.Sprintf(": idling has then cost %s, which is what a cold start costs (%s)", words.USD(q.ColdStartUSD.Value), cold)
 	case q.ColdStartUSD.Known:
-		f.Detail += fmt.Sprintf(": a cold start costs %s (%s), as much as %s of idling, which WATCHDOG_IDLE_MIN or WATCHDOG_IDLE_MAX bounds", usd(q.ColdStartUSD.Value), cold, span(q.BreakEven))
+		f.Detail += fmt.Sprintf(": a cold start costs %s (%s), as much as %s of idling, which WATCHDOG_IDLE_MIN or WATCHDOG_IDLE_MAX bounds", words.USD(q.ColdStartUSD.Value), cold, span(q.BreakEven))
 	default:
 		f.Detail += fmt.Sprintf(", which is what a cold start takes (%s)", cold)
 	}
 	out := []Finding{f}
 	if night := 10 * time.Hour; q.PriceUSDPerHour.Known && t < night {
 		running := (q.PriceUSDPerHour.Value + e.Config.StorageRunning) * night.Hours()
-		out[0].Detail += fmt.Sprintf("; an idle night of 10h costs %s instead of %s", usd(running-q.SavingUSDPerHour.Value*(night-t).Hours()), usd(running))
+		out[0].Detail += fmt.Sprintf("; an idle night of 10h costs %s instead of %s", words.USD(running-q.SavingUSDPerHour.Value*(night-t).Hours()), words.USD(running))
 	}
 	return append(out, e.exceptions()...)
 }
@@ -114,7 +115,7 @@ func (e *examination) exceptions() (out []Finding) {
 		out = append(out, Finding{Verdict: Note, Detail: fmt.Sprintf("WATCHDOG_MAX_RUNTIME stops it %s after its start, whatever it does", span(c.MaxRuntime))})
 	}
 	if c.MaxSpendPerDay > 0 {
-		out = append(out, Finding{Verdict: Note, Detail: fmt.Sprintf("WATCHDOG_MAX_SPEND_PER_DAY stops it at %s a day (UTC), whatever it does", usd(float64(c.MaxSpendPerDay)))})
+		out = append(out, Finding{Verdict: Note, Detail: fmt.Sprintf("WATCHDOG_MAX_SPEND_PER_DAY stops it at %s a day (UTC), whatever it does", words.USD(float64(c.MaxSpendPerDay)))})
 	}
 	return out
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/gpu-watchdog/gpu-watchdog/internal/words"
 )
 
 // split parts what is wrong from what to do about it, as most sentences of this program say both: "…; set …".
@@ -15,35 +17,12 @@ func split(sentence, otherwise string) (detail, remedy string) {
 	return detail, remedy
 }
 
-// span writes a duration as people read it: two units at most.
+// span writes a duration, and short ones to the millisecond.
 func span(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
-	s := int64(d.Round(time.Second) / time.Second)
-	units := []struct {
-		name string
-		size int64
-	}{{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}}
-	for i, u := range units[:3] {
-		if s < u.size {
-			continue
-		}
-		out := fmt.Sprintf("%d%s", s/u.size, u.name)
-		if next := units[i+1]; s%u.size/next.size > 0 {
-			out += fmt.Sprintf(" %d%s", s%u.size/next.size, next.name)
-		}
-		return out
-	}
-	return fmt.Sprintf("%ds", s)
-}
-
-// usd writes an amount, and small ones with the digits that tell them from nothing.
-func usd(v float64) string {
-	if v != 0 && v < 0.1 && v > -0.1 {
-		return fmt.Sprintf("%.3f $", v)
-	}
-	return fmt.Sprintf("%.2f $", v)
+	return words.Span(d)
 }
 
 // size writes a number of bytes.

@@ -190,15 +190,10 @@ func TestPanelReportsAWriterThatFails(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for seconds, want := range map[float64]string{
-		0: "0s", 0.4: "0s", 59.4: "59s", 59.6: "1m", 61: "1m 1s", 3600: "1h", 3660: "1h 1m", 3601: "1h", 90000: "1d 1h", -5: "0s", 1e300: "115740d 17h",
+		0: "0s", 0.4: "0s", 59.4: "59s", 59.6: "1m", 61: "1m 1s", 3600: "1h", 3660: "1h 1m", 3601: "1h", 90000: "1d 1h", -5: "0s", 1e300: "104166d 16h",
 	} {
 		if got := span(seconds); got != want {
 			t.Errorf("%v seconds are %q, want %q", seconds, got, want)
-		}
-	}
-	for v, want := range map[float64]string{0: "0.00 $", 1.5: "1.50 $", 0.075: "0.075 $", 0.0996: "0.10 $", 0.00012: "0.00012 $", -0.5: "-0.50 $", 12345.678: "12345.68 $"} {
-		if got := usd(v); got != want {
-			t.Errorf("%v dollars are %q, want %q", v, got, want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/status"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/words"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -16,10 +17,10 @@ func (p *sheet) money(s status.Status) {
 	if m.PriceSource.Known {
 		from = "(price from the " + text(m.PriceSource) + ")"
 	}
-	p.row("an idle hour", normal, write(m.PriceUSDPerHour, usd), from)
+	p.row("an idle hour", normal, write(m.PriceUSDPerHour, words.USD), from)
 	cold := ""
 	if m.ColdStart.Known && m.PriceUSDPerHour.Known {
-		cold = usd(m.ColdStart.Value/3600*m.PriceUSDPerHour.Value) + " of pod time, "
+		cold = words.USD(m.ColdStart.Value/3600*m.PriceUSDPerHour.Value) + " of pod time, "
 	}
 	if m.ColdStart.Known {
 		switch n := m.ColdStartSamples; {
@@ -36,10 +37,10 @@ func (p *sheet) money(s status.Status) {
 	p.row("break-even", normal, write(s.BreakEven, span), "")
 	capped := ""
 	if most := s.Caps.MaxSpendPerDay; most.Known {
-		capped = " of at most " + usd(most.Value)
+		capped = " of at most " + words.USD(most.Value)
 	}
 	if m.SpentToday.Known {
-		p.row("today", normal, usd(m.SpentToday.Value)+capped, "(idle: "+write(m.IdleToday, usd)+")")
+		p.row("today", normal, words.USD(m.SpentToday.Value)+capped, "(idle: "+write(m.IdleToday, words.USD)+")")
 	} else {
 		p.row("today", normal, unknown+capped, "")
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/serving"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/status"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/words"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -27,7 +28,7 @@ func (p *sheet) serving(s status.Status) {
 		p.row("output", normal, write(w.OutputTokensPerSecond, tokensPerSecond), whileServing(w))
 	}
 	if price := s.Money.USDPerMillionTokens; price.Known {
-		p.row("token price", normal, usd(price.Value), "for a million output tokens, over the last day")
+		p.row("token price", normal, words.USD(price.Value), "for a million output tokens, over the last day")
 	}
 }
 

@@ -1,13 +1,13 @@
 package panel
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/gpu-watchdog/gpu-watchdog/internal/words"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 )
 
@@ -44,35 +44,15 @@ func write[T any](m watchdog.Maybe[T], words func(T) string) string {
 	return words(m.Value)
 }
 
-// span writes a duration of so many seconds as people read it: two units at most.
+// mostSpan is three centuries, the longest that a duration holds, nearly; in seconds.
+const mostSpan = 9e9
+
+// span writes a duration of so many seconds.
 func span(seconds float64) string {
-	s := int64(math.Round(max(0, min(seconds, 1e10))))
-	units := []struct {
-		name string
-		size int64
-	}{{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}}
-	for i, u := range units[:3] {
-		if s < u.size {
-			continue
-		}
-		out := fmt.Sprintf("%d%s", s/u.size, u.name)
-		if next := units[i+1]; s%u.size/next.size > 0 {
-			out += fmt.Sprintf(" %d%s", s%u.size/next.size, next.name)
-		}
-		return out
-	}
-	return fmt.Sprintf("%ds", s)
+	return words.Span(time.Duration(max(0, min(seconds, mostSpan)) * float64(time.Second)))
 }
 
 func since(at, now time.Time) string { return span(now.Sub(at).Seconds()) }
-
-// usd writes dollars to the cent, and what is below ten cents to two digits.
-func usd(v float64) string {
-	if a := math.Abs(v); a == 0 || a >= 0.0995 {
-		return strconv.FormatFloat(v, 'f', 2, 64) + " $"
-	}
-	return strconv.FormatFloat(v, 'g', 2, 64) + " $"
-}
 
 // percent drops the digits that nobody can read off a GPU.
 func percent(v float64) string { return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64) + " %" }
