@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ import (
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	var err error
@@ -33,6 +34,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "gpu-watchdog: "+err.Error())
 	}
 	os.Exit(exitCode(err))
+}
+
+// endings are the signals that ask us to end, but those that whoever started us wants ignored, as a shell does in the background.
+func endings() []os.Signal {
+	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM}, signal.Ignored)
 }
 
 // newRoot has one file for each of its subcommands.

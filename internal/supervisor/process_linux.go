@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"slices"
 	"syscall"
@@ -102,11 +103,12 @@ func broken(files ...*os.File) bool {
 }
 
 // passed are the signals that are for the server: all that can be caught, but those that are the Go runtime's and the C
-// library's own (SIGURG, SIGPROF, 32 to 34), and that of the end of a child.
+// library's own (SIGURG, SIGPROF, 32 to 34), that of the end of a child, and those that whoever started us wants ignored (nohup):
+// the server ignores them, too.
 func passed() (all []os.Signal) {
 	for s := syscall.Signal(1); s <= 64; s++ {
 		switch {
-		case s == syscall.SIGKILL, s == syscall.SIGSTOP, s == syscall.SIGCHLD, s == syscall.SIGURG, s == syscall.SIGPROF, s >= 32 && s <= 34:
+		case s == syscall.SIGKILL, s == syscall.SIGSTOP, s == syscall.SIGCHLD, s == syscall.SIGURG, s == syscall.SIGPROF, s >= 32 && s <= 34, signal.Ignored(s):
 		default:
 			all = append(all, s)
 		}

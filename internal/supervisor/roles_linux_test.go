@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 	case "heard":
 		heard()
 	default:
+		if signal.Ignored(syscall.SIGHUP) { // by nohup: what is started here must not inherit that
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+		}
 		os.Exit(m.Run())
 	}
 }

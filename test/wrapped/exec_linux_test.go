@@ -93,20 +93,24 @@ func TestTheServerInheritsWhatItWouldWithoutUs(t *testing.T) {
 	const script = `env | sort; grep -E "^(Sig(Blk|Ign|Cgt)|Cap|Seccomp|NoNewPrivs)" /proc/self/status; cat /proc/self/limits /proc/self/timerslack_ns /proc/self/oom_score_adj; ls /proc/self/fd; umask; pwd`
 	theirs := []string{"PATH=" + os.Getenv("PATH"), "MINE=kept", "WATCHDOG_USEC=5", "GOMAXPROCS=3", "RUNPOD_POD_ID=pod", "RUNPOD_ENDPOINT_ID=serverless"}
 	ours := []string{"RUNPOD_API_KEY=planted-1", "WATCHDOG_RUNPOD_API_KEY=planted-2", "WATCHDOG_PRICE=1.5", refused, "GPU_WATCHDOG_LINK=9"}
-	for _, without := range []string{"", "GOMAXPROCS=3"} {
+	for _, with := range []struct{ without, ignored string }{{}, {without: "GOMAXPROCS=3"}, {ignored: "HUP INT"}} {
 		environ := []string{}
 		for _, e := range theirs {
-			if e != without {
+			if e != with.without {
 				environ = append(environ, e)
 			}
 		}
-		plain := exec.Command("/bin/sh", "-c", script)
+		ignoring := fmt.Sprintf(`trap "" %s; exec "$@"`, with.ignored)
+		if with.ignored == "" {
+			ignoring = `exec "$@"`
+		}
+		plain := exec.Command("/bin/sh", "-c", ignoring, "sh", "/bin/sh", "-c", script)
 		plain.Env = environ
 		want, err := plain.Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		wrapped := exec.Command(binary, "exec", "--", "/bin/sh", "-c", script)
+		wrapped := exec.Command("/bin/sh", "-c", ignoring, "sh", binary, "exec", "--", "/bin/sh", "-c", script)
 		wrapped.Env = append(append([]string{}, environ...), ours...)
 		got, err := wrapped.Output()
 		if err != nil {
