@@ -197,28 +197,6 @@ func stuck(p State, elapsed time.Duration, srv servers, waiting bool) time.Durat
 	return 0
 }
 
-// servers is what all the servers say together.
-type servers struct {
-	hard, soft, notes []Because
-	// findings has one entry for each server.
-	findings []finding
-	loading  string
-	// baseline, missing and down name the first server whose counters could not be compared, whose answer is missing, and
-	// that is down.
-	baseline, missing, down string
-	// alive servers answered quiet; skipped ones were not asked; unread ones may hide requests.
-	alive, skipped, unread int
-	// gone ones have nobody who listens, or are dead.
-	gone int
-	// downFor is how long ago the first of those that are down may have gone.
-	downFor                  time.Duration
-	running, waiting, tokens Maybe[float64]
-	ports                    map[uint16]portKind
-	// overdue servers never came; foreign ones answer, but not with a page of vLLM; garbled ones do so while they might
-	// still be loading.
-	overdue, foreign, garbled []string
-}
-
 // requestsFirst puts the signs that name requests first.
 func requestsFirst(soft []Because) []Because {
 	out := slices.Clone(soft)
@@ -235,137 +213,9 @@ func workRank(c Reason) int {
 	return 1
 }
 
-// servers reads every server. One that lives makes the others' silence bearable: a server that refuses has no request in
-// flight, so it is named in an alarm and does not keep the pod.
-func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duration, based bool) ([]ServerState, servers) {
-	var out servers
-	out.ports = make(map[uint16]portKind, len(readings))
-	next := make([]ServerState, 0, len(readings))
-	for _, s := range readings {
-		was := serverState(p, s.URL)
-		n, f := r.server(was, s, elapsed, based)
-		n.ReadyFor = n.readyFor(was, s, elapsed)
-		n.DownFor = 0
-		if n.Down {
-			n.DownFor = was.DownFor + elapsed
-			out.downFor = max(out.downFor, n.DownFor)
-		}
-		next = append(next, n)
-		out.hard = append(out.hard, f.hard...)
-		out.soft = append(out.soft, f.soft...)
-		out.notes = append(out.notes, f.notes...)
-		out.findings = append(out.findings, f)
-		out.loading = first(out.loading, f.loading)
-		out.missing = first(out.missing, f.missing)
-		out.baseline = first(out.baseline, f.baseline)
-		switch {
-		case s.Outcome == OutcomeSkipped:
-			out.skipped++
-		case f.quiet:
-			out.alive++
-		case !n.Down && s.Outcome != OutcomeRefused:
-			out.unread++
-		}
-		if s.Outcome == OutcomeRefused || s.Outcome == OutcomeAnswered && s.Health == HealthDead {
-			out.gone++
-		}
-		if n.Down && s.Outcome != OutcomeSkipped {
-			out.down = first(out.down, s.URL+": "+s.Detail)
-		}
-		switch {
-		case n.foreign(r), s.Ready() && !s.EngineSeries && !s.HTTPSeries:
-			out.foreign = append(out.foreign, worded(s))
-		case !n.Ready && n.Waited >= r.StartupTimeout:
-			out.overdue = append(out.overdue, worded(s))
-		case !n.Ready && was.Spoke && n.Spoke:
-			out.garbled = append(out.garbled, worded(s))
-		}
-		switch {
-		case s.Port == 0:
-		case n.Down && s.Outcome != OutcomeSkipped:
-			out.ports[s.Port] = portDead
-		case f.quiet, s.Outcome == OutcomeSkipped:
-			out.ports[s.Port] = portReadable
-		default:
-			out.ports[s.Port] = portUnreadable
-		}
-		if s.Ready() {
-			running, waiting, known := gauges(s)
-			if known && s.EngineSeries {
-				out.running = Known(out.running.Or(0) + running)
-				out.waiting = Known(out.waiting.Or(0) + waiting)
-			}
-			if f.tokens.Known {
-				out.tokens = Known(out.tokens.Or(0) + f.tokens.Value)
-			}
-		}
-	}
-	return next, out
-}
-
-func serverState(p []ServerState, url string) ServerState {
-	for _, s := range p {
-		if s.URL == url {
-			return s
-		}
-	}
-	return ServerState{URL: url}
-}
-
 func first(a, b string) string {
 	if a != "" {
 		return a
 	}
 	return b
-}
-
-// evidence words each kind of source for the decision line.
-func (r *Rules) evidence(n State, s Snapshot, srv servers) Evidence {
-	e := Evidence{
-		VLLM:    "absent",
-		GPU:     n.GPU.word(s.GPU.State, r),
-		Sockets: n.Sockets.word(s.Sockets.State, r),
-		Host:    Track{}.word(s.Host.State, r),
-	}
-	if r.CPUBusy > 0 {
-		e.Host = n.Host.word(cpuState(s), r)
-	}
-	for i, state := range n.Servers {
-		word := "failed"
-		switch reading := s.Servers[i]; {
-		case reading.Ready() && !reading.EngineSeries && !reading.HTTPSeries:
-			word = "absent"
-		case state.Track.dropped(r.BrokenLimit):
-			word = "dropped"
-		case state.Ready && state.Track.FailedFor == 0:
-			word = "ok"
-		case state.foreign(r):
-			word = "absent"
-		}
-		e.VLLM = worse(e.VLLM, word)
-	}
-	return e
-}
-
-// worse orders the words of several servers: a failure shows before a drop, a drop before good news.
-func worse(a, b string) string {
-	const order = "absent ok dropped failed"
-	if strings.Index(order, b) > strings.Index(order, a) {
-		return b
-	}
-	return a
-}
-
-// oneSource follows how long a single source has carried the evidence alone.
-func (r *Rules) oneSource(p, n State, s Snapshot, srv servers, w window) time.Duration {
-	count := 0
-	for _, ok := range []bool{srv.alive+srv.skipped > 0, n.GPU.Worked, n.Sockets.Worked, r.CPUBusy > 0 && n.Host.Worked} {
-		if ok {
-			count++
-		}
-	}
-	if count != 1 || w.loading {
-		return 0
-	}
-	return p.OneSourceFor + s.Elapsed
 }

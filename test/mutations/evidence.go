@@ -36,7 +36,7 @@ var evidenceMutations = []mutation{
 	{"a server that was not asked is quiet", windowFile, `	case srv.skipped > 0:
 		return Because{Code: NoEvidence, Detail: "the servers were not asked in this window"}
 `, ""},
-	{"a server that was not asked may be called dead", windowFile, `if n.Down && s.Outcome != OutcomeSkipped {`, `if n.Down {`},
+	{"a server that was not asked may be called dead", serversAllFile, `if n.Down && s.Outcome != OutcomeSkipped {`, `if n.Down {`},
 	{"a server that does not answer is quiet", windowFile, `case srv.missing != "":`, `case false:`},
 	{"a GPU that does not answer is quiet", windowFile, `case w.gpus.missing != "" && s.GPU.State != SourceAbsent && n.GPU.required(r):`, `case false:`},
 	{"a socket table that does not answer is quiet", windowFile, `case s.Sockets.State == SourceFailed && n.Sockets.required(r):`, `case false:`},

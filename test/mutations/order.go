@@ -1,21 +1,22 @@
 package main
 
 const (
-	rulesFile    = "watchdog/rules.go"
-	windowFile   = "watchdog/window.go"
-	serversFile  = "watchdog/servers.go"
-	stillFile    = "watchdog/still.go"
-	devicesFile  = "watchdog/devices.go"
-	socketsFile  = "watchdog/connections.go"
-	clockFile    = "watchdog/clock.go"
-	decideFile   = "watchdog/decide.go"
-	attemptFile  = "watchdog/attempt.go"
-	capsFile     = "watchdog/caps.go"
-	guardsFile   = "watchdog/guards.go"
-	brokenFile   = "watchdog/broken.go"
-	stateFile    = "watchdog/state.go"
-	alarmsFile   = "watchdog/alarms.go"
-	constantFile = "watchdog/rules_config.go"
+	rulesFile      = "watchdog/rules.go"
+	windowFile     = "watchdog/window.go"
+	serversAllFile = "watchdog/allservers.go"
+	serversFile    = "watchdog/servers.go"
+	stillFile      = "watchdog/still.go"
+	devicesFile    = "watchdog/devices.go"
+	socketsFile    = "watchdog/connections.go"
+	clockFile      = "watchdog/clock.go"
+	decideFile     = "watchdog/decide.go"
+	attemptFile    = "watchdog/attempt.go"
+	capsFile       = "watchdog/caps.go"
+	guardsFile     = "watchdog/guards.go"
+	brokenFile     = "watchdog/broken.go"
+	stateFile      = "watchdog/state.go"
+	alarmsFile     = "watchdog/alarms.go"
+	constantFile   = "watchdog/rules_config.go"
 )
 
 // orderMutations take each rule out of the order, one by one, and each part of those that have several.
