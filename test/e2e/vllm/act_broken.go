@@ -122,14 +122,18 @@ func (p *play) death(ctx context.Context) error {
 	p.report.Check("a killed engine is server_dead", yes && dead.Activity == "broken",
 		fmt.Sprintf("%.1f s after the kill: %s", dead.at.Sub(at).Seconds(), dead), dead.detail("server_dead"))
 
-	stage.Rest(ctx, limit+8*time.Second)
+	stage.Rest(ctx, brokenLimit-2*time.Second-time.Since(dead.at))
 	after := w.between(dead.at, time.Now())
-	holds, odd := all(after, func(s sight) bool { return s.Activity == "broken" && s.Verdict == "hold" && s.Reason == "server_dead" })
+	holds, odd := all(after, func(s sight) bool {
+		return s.Activity == "broken" && (s.Verdict == "hold" || s.Verdict == "warn") && s.Reason == "server_dead"
+	})
 	evidence := []string{tally(after), fmt.Sprintf("by now /health answers %d (0: the port refuses)", p.server.Status(ctx, "/health"))}
 	if !holds {
 		evidence = append(evidence, "unlike the others: "+odd.String())
 	}
-	p.report.Check("a dead server is held: no stop, no quiet", holds && len(w.stops()) == stops, evidence...)
+	p.report.Check("a dead server is held and announced within BROKEN_LIMIT: no stop, no quiet", holds && len(w.stops()) == stops, evidence...)
+	_, stopped := w.until(ctx, 12*time.Second, func(sight) bool { return len(w.stops()) > stops })
+	p.report.Check("and stopped after it", stopped, fmt.Sprintf("asked for %.1f s after it was called dead, at a limit of %s", time.Since(dead.at).Seconds(), brokenLimit))
 	const alarm = "the pod costs money and serves nobody"
 	var alarms []string
 	for _, l := range w.said("alarm", at) {
