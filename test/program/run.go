@@ -35,6 +35,8 @@ type Config struct {
 	Env  []string
 	// Wrap is a command that is given the program's own as its last arguments; empty for none. It must end by exec.
 	Wrap []string
+	// Args are the program's arguments; none are "run".
+	Args []string
 	// Attr are the system's attributes of the process.
 	Attr *syscall.SysProcAttr
 	// LogPipe is how many bytes of its log may wait to be read, 0 for what the system has.
@@ -56,7 +58,11 @@ func (c Config) Start(t testing.TB) *Run {
 	t.Helper()
 	sources.Do(readSources)
 	r := &Run{t: t, ended: make(chan struct{}), more: make(chan struct{})}
-	argv := append(slices.Clone(c.Wrap), c.Path, "run")
+	args := c.Args
+	if len(args) == 0 {
+		args = []string{"run"}
+	}
+	argv := slices.Concat(c.Wrap, []string{c.Path}, args)
 	r.cmd = exec.Command(argv[0], argv[1:]...)
 	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "WATCHDOG_LISTEN=127.0.0.1:0", "WATCHDOG_INGEST_LISTEN=127.0.0.1:0", "WATCHDOG_LOG_FORMAT=json"}, c.Env...)
 	r.cmd.SysProcAttr = c.Attr
