@@ -42,6 +42,10 @@ type pod struct {
 	// conn is a client's bare connection, other a second watchdog.
 	conn  net.Conn
 	other *program.Run
+	// group is the control group of the pod's container, listener another server of it, asked how often a hook was.
+	group    string
+	listener net.Listener
+	asked    *atomic.Int64
 	// alive is the run that a stop ends.
 	alive atomic.Pointer[program.Run]
 	// blind: the program's pages cannot be asked. deaf: its log cannot be read.

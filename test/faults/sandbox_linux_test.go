@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -26,6 +27,9 @@ func firstProcess(t testing.TB) *syscall.SysProcAttr {
 func sandbox(act string, argv []string) {
 	_ = os.Unsetenv(sandboxVariable)
 	runtime.LockOSThread() // what is taken away is taken from one thread, which then becomes the program
+	if group, found := strings.CutPrefix(act, aContainer); found {
+		contained(group, argv)
+	}
 	var err error
 	switch act {
 	case "no netlink":

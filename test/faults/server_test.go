@@ -224,7 +224,11 @@ func (c *clients) come(url string, tokens int) {
 }
 
 func ask(ctx context.Context, client *http.Client, url string, tokens int) error {
-	body, err := json.Marshal(map[string]any{"prompt": strings.Repeat("word ", 40), "max_tokens": tokens})
+	return prompt(ctx, client, url, strings.Repeat("word ", 40), tokens)
+}
+
+func prompt(ctx context.Context, client *http.Client, url, text string, tokens int) error {
+	body, err := json.Marshal(map[string]any{"prompt": text, "max_tokens": tokens})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,7 +34,10 @@ const (
 const metrics = "/metrics"
 
 // rows are all faults, one a row.
-var rows = []row{
+var rows = slices.Concat(common, sidework, supervised)
+
+// common are the faults of a pod that serves one vLLM.
+var common = []row{
 	// The server's pages: a server of which nothing is known is never called quiet, and when the fault is over the stop comes.
 	{group: "vllm", name: "hangs", play: idle, fault: turns(nonsense.Hangs), with: blindly, without: pays,
 		says: []said{says("decision", "$URL", "no whole answer within")}},
