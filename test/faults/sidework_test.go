@@ -54,7 +54,7 @@ var sidework = []row{
 		says: []said{says("decision", "connection_active")}},
 	{group: "ports", name: "nobody listens yet", short: true, play: another, early: true, fault: nobodyListens, with: loading, without: pays,
 		says: []said{says("decision", "nobody listens yet on port")}},
-	{group: "ports", name: "nobody listens for good", play: another, early: true, env: []string{"WATCHDOG_STARTUP_TIMEOUT=1s"}, fault: nobodyListens, with: pays, without: pays,
+	{group: "ports", name: "nobody listens for good", short: true, play: another, early: true, env: []string{"WATCHDOG_STARTUP_TIMEOUT=1s"}, fault: nobodyListens, with: pays, without: pays,
 		says: []said{says("alarm", "WATCHDOG_PORTS")}},
 
 	// Monitors.
@@ -74,7 +74,7 @@ var sidework = []row{
 	// People, and other ways to stop.
 	{group: "people", name: "min runtime", short: true, play: idle, early: true, fault: setting("WATCHDOG_MIN_RUNTIME=10m"), with: kept("quiet min_runtime"), without: pays,
 		says: []said{says("decision", "min_runtime")}},
-	{group: "people", name: "a terminal in use", play: idle, early: true, fault: func(p *pod) {
+	{group: "people", name: "a terminal in use", short: true, play: idle, early: true, fault: func(p *pod) {
 		p.set("WATCHDOG_TERMINAL_GUARD=10m")
 		p.later = func(p *pod) {
 			p.Says("decision")
