@@ -67,8 +67,10 @@ type Config struct {
 	CPUBusy Cores `env:"CPU_BUSY" default:"0; 0.5 where WATCHDOG_VLLM_URLS is none" type:"cores"`
 
 	// The largest request, in tokens of its prompt and of its answer, that is a monitor's probe and no work: a window in
-	// which every request is that small counts as quiet. From 0 to 100000. `0`: every request is work. Regular probes are
-	// named in any case, with the number to set here.
+	// which every request is certain to be that small counts as quiet. vLLM tells sums only, so several probes between two
+	// looks must together be no larger than one may be, but for a token of each: a monitor that asks more often than every
+	// WATCHDOG_CHECK_INTERVAL needs a larger number. From 0 to 100000. `0`: every request is work. Regular probes are named
+	// in any case, with the number to set here.
 	ProbeMaxTokens int `env:"PROBE_MAX_TOKENS" envDefault:"0" type:"tokens"`
 
 	// How the idle time that leads to a stop is chosen. `breakeven`: the time after which idling has cost as much as a
