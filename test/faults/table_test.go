@@ -353,7 +353,7 @@ var common = []row{
 				p.t.Errorf("%s: its clock went on from %.1f s", p, kept)
 			}
 		}},
-	{group: "watchdog", name: "killed after a yes", short: true, play: idle, fault: diesAfterYes, with: pays, without: pays, most: time.Minute,
+	{group: "watchdog", name: "killed after a yes", play: idle, fault: diesAfterYes, with: pays, without: pays, most: time.Minute,
 		says: []said{says("decision", "the last two known windows must be quiet")}},
 	{group: "watchdog", name: "pages' port taken", short: true, play: idle, early: true, fault: portTaken("WATCHDOG_LISTEN"), with: pays, without: pays,
 		says: []said{says("not listening", "is taken by another program")}},
