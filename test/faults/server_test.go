@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/fakepod"
+	"github.com/gpu-watchdog/gpu-watchdog/test/eventually"
 	"github.com/gpu-watchdog/gpu-watchdog/test/nonsense"
 )
 
@@ -97,10 +98,13 @@ func (s *server) begin() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", s.address)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	// A program that is being started beside us holds a copy of the old listener until it has become itself.
+	var listener net.Listener
+	eventually.Holds(s.t, "the port is free again", func() (free bool) {
+		var err error
+		listener, err = net.Listen("tcp", s.address)
+		return err == nil
+	})
 	s.engine, s.left = engine, make(chan struct{})
 	right := engine.Handler()
 	s.http = &http.Server{ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
