@@ -142,16 +142,15 @@ func hostAllowed(hostport string) bool {
 type slots struct {
 	inside  chan struct{}
 	waiting chan struct{}
+	// patience is how long each waits.
+	patience time.Duration
 }
 
-const (
-	// maxWaiting bounds the requests that wait for a slot, patience how long each does.
-	maxWaiting = 32
-	patience   = 3 * time.Second
-)
+// maxWaiting bounds the requests that wait for a slot.
+const maxWaiting = 32
 
-func newSlots(n int) slots {
-	return slots{inside: make(chan struct{}, n), waiting: make(chan struct{}, maxWaiting)}
+func newSlots(n int, patience time.Duration) slots {
+	return slots{inside: make(chan struct{}, n), waiting: make(chan struct{}, maxWaiting), patience: patience}
 }
 
 // enter waits for a slot and returns what gives it back.
@@ -169,7 +168,7 @@ func (s slots) enter(ctx context.Context) (leave func(), err error) {
 	default:
 		return nil, full
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(s.patience)
 	defer timer.Stop()
 	select {
 	case s.inside <- struct{}{}:

@@ -17,6 +17,7 @@ import (
 const (
 	defaultMaxBody     = 4 << 20
 	defaultConcurrency = 8
+	defaultPatience    = 3 * time.Second
 	defaultTimeout     = 8 * time.Second // exporters give up after 10
 	// headerTimeout bounds the reading of a header, idleTimeout how long a connection without a request is kept.
 	headerTimeout, idleTimeout = 5 * time.Second, 5 * time.Minute
@@ -43,6 +44,8 @@ type Config struct {
 	MaxBody int64
 	// Concurrency is how many messages are taken in at once, 0 for 8; each takes up to half a megabyte.
 	Concurrency int
+	// Patience is how long a few more wait for that, 0 for 3 s.
+	Patience time.Duration
 	// Timeout bounds the reading of one request, and the making durable of what it brought; 0 for 8 s. Retry is the wait
 	// between two tries to listen, 0 for 10 s.
 	Timeout, Retry time.Duration
@@ -77,10 +80,13 @@ func New(c Config) *Server {
 	if c.Concurrency <= 0 {
 		c.Concurrency = defaultConcurrency
 	}
+	if c.Patience <= 0 {
+		c.Patience = defaultPatience
+	}
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
-	s := &Server{config: c, log: c.Log, slots: newSlots(c.Concurrency), complaints: map[string]time.Time{}}
+	s := &Server{config: c, log: c.Log, slots: newSlots(c.Concurrency, c.Patience), complaints: map[string]time.Time{}}
 	s.door = listen.New(listen.Config{
 		Address: c.Listen, Words: words, Server: s.server, Connections: c.Connections, Retry: c.Retry, Log: c.Log,
 		Wrap: func(l net.Listener) net.Listener { return &doorway{Listener: l} },
@@ -116,7 +122,7 @@ func (s *Server) server() *http.Server {
 		Protocols:         &both,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       s.config.Timeout,
-		WriteTimeout:      2*s.config.Timeout + patience,
+		WriteTimeout:      2*s.config.Timeout + s.config.Patience,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          listen.ErrorLog(s.log),
