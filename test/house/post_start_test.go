@@ -134,7 +134,12 @@ func begin(t *testing.T, where layout, dies string) *start {
 		files[filepath.Join(s.record, "dies")] = dies
 	}
 	for name, text := range files {
-		if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
+		// A program that another test starts meanwhile would hold the file open for writing until it has become itself, and nobody
+		// can run a file that is being written.
+		syscall.ForkLock.RLock()
+		err := os.WriteFile(name, []byte(text), 0o755)
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
