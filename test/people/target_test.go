@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/gpu-watchdog/gpu-watchdog/test/program"
@@ -26,7 +27,10 @@ func script(t *testing.T, status string) (command, note string) {
 	dir := t.TempDir()
 	command, note = filepath.Join(dir, "stop.sh"), filepath.Join(dir, "note")
 	text := "#!/bin/sh\nenv | grep -E '^(GPU_WATCHDOG|WATCHDOG|RUNPOD)_' | sort > " + note + ".new\nmv " + note + ".new " + note + "\necho asked the cloud of \"$1\"\nexit " + status + "\n"
-	if err := os.WriteFile(command, []byte(text), 0o755); err != nil {
+	syscall.ForkLock.RLock() // what another test starts meanwhile would hold it open for writing for a moment, and nobody could run it
+	err := os.WriteFile(command, []byte(text), 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return command, note
