@@ -209,7 +209,7 @@ func (d *demo) play(ctx context.Context, pod *fakepod.Pod, w *watch, n *narrator
 	if stopped {
 		n.happened(fakepod.Event{At: end.at, Text: fmt.Sprintf("the pod is gone, RunPod calls it %s: that is the proof of the stop", pod.RunPod.Status())})
 		n.sleepUntil(max(end.at, end.next))
-		d.nextStart(w)
+		d.nextStart(w, max(0, end.next-end.at))
 	} else {
 		n.happened(fakepod.Event{At: end.at, Text: "the demo ends here, without a stop: " + n.whyNot(last)})
 	}
@@ -218,10 +218,13 @@ func (d *demo) play(ctx context.Context, pod *fakepod.Pod, w *watch, n *narrator
 	return end, nil
 }
 
-// nextStart is another start of the pod: it finds the open stop in its memory.
-func (d *demo) nextStart(w *watch) {
+// nextStart is another start of the pod: it finds the open stop in its memory, from before a night that was not waited for.
+func (d *demo) nextStart(w *watch, night time.Duration) {
 	again := w.config
 	kept, contents := memory.Open(filepath.Join(d.volume(), fakepod.PodID), "the-next-start", time.Now)
+	if contents.Stop != nil {
+		contents.Stop.RequestedAt = contents.Stop.RequestedAt.Add(-night)
+	}
 	again.Kept, again.Memory, again.Identity.StartID = contents, kept, "the-next-start"
 	loop.New(again) // it is told to the log by New; the day itself is not played
 	closing, cancel := context.WithTimeout(context.Background(), closeMost)

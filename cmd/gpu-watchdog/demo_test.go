@@ -184,6 +184,9 @@ func showsAll(t *testing.T, p played) {
 			t.Errorf("an idle time of %s, which %d people ended, is no shorter than the threshold of %s", gap.Idle, gap.Wanted, p.threshold)
 		}
 	}
+	if p.lineWith("stop undone") {
+		t.Error("the start of the next morning is told as if it had undone the stop of the evening")
+	}
 	if strings.ContainsRune(p.text, '\x1b') || strings.ContainsRune(p.text, '\r') {
 		t.Error("escape codes where no terminal is")
 	}
