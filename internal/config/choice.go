@@ -76,6 +76,32 @@ func notOneOf(s string, names []string) string {
 
 const emptyPart = "has an empty part between commas; remove the comma that is too many"
 
+// eachOnce reads a list in which nothing is named twice. read gives the value of one part, or says what is wrong with it; thing is
+// what a part names.
+func eachOnce[T comparable](s, thing string, read func(part string) (T, string)) ([]T, error) {
+	var (
+		values []T
+		bad    flaws
+	)
+	for _, part := range list(s) {
+		value, text := read(part)
+		switch {
+		case part == "":
+			bad = append(bad, flaw{s, emptyPart})
+		case text != "":
+			bad = append(bad, flaw{part, text})
+		case slices.Contains(values, value):
+			bad = append(bad, flaw{part, "is named twice; name each " + thing + " once"})
+		default:
+			values = append(values, value)
+		}
+	}
+	if len(bad) > 0 {
+		return nil, bad
+	}
+	return values, nil
+}
+
 // list splits at commas and trims each part. Nobody needs more than maxParts, so the rest is not split any further.
 func list(s string) []string {
 	const maxParts = 256

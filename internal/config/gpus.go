@@ -1,7 +1,6 @@
 package config
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -33,27 +32,8 @@ func parseSelection(s string) (any, error) {
 	case "none":
 		return Selection{None: true}, nil
 	}
-	var (
-		chosen []string
-		bad    flaws
-	)
-	for _, part := range list(s) {
-		text := gpuFlaw(part)
-		switch {
-		case part == "":
-			bad = append(bad, flaw{s, emptyPart})
-		case text != "":
-			bad = append(bad, flaw{part, text})
-		case slices.Contains(chosen, part):
-			bad = append(bad, flaw{part, "is named twice; name each GPU once"})
-		default:
-			chosen = append(chosen, part)
-		}
-	}
-	if len(bad) > 0 {
-		return nil, bad
-	}
-	return Selection{List: chosen}, nil
+	chosen, err := eachOnce(s, "GPU", func(part string) (string, string) { return part, gpuFlaw(part) })
+	return Selection{List: chosen}, err
 }
 
 // gpuFlaw says what is wrong with one GPU's name, "" for nothing.

@@ -29,27 +29,8 @@ func parsePorts(s string) (any, error) {
 	if s == none {
 		return Ports(nil), nil
 	}
-	var (
-		ports Ports
-		bad   flaws
-	)
-	for _, part := range list(s) {
-		port, text := parsePort(part)
-		switch {
-		case part == "":
-			bad = append(bad, flaw{s, emptyPart})
-		case text != "":
-			bad = append(bad, flaw{part, text})
-		case slices.Contains(ports, port):
-			bad = append(bad, flaw{part, "is named twice; name each port once"})
-		default:
-			ports = append(ports, port)
-		}
-	}
-	if len(bad) > 0 {
-		return nil, bad
-	}
-	return ports, nil
+	ports, err := eachOnce(s, "port", parsePort)
+	return Ports(ports), err
 }
 
 // parsePort reads one port; or it says what is wrong.

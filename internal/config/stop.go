@@ -36,28 +36,16 @@ func parseStopTargets(s string) (any, error) {
 	case "none", off, "no", "false":
 		return nil, wrong(s, "is no target; to decide and stop nothing, set %sDRY_RUN=true", Prefix)
 	}
-	var (
-		targets StopTargets
-		bad     flaws
-	)
-	for _, part := range list(s) {
+	targets, err := eachOnce(s, "target", func(part string) (string, string) {
 		switch {
-		case part == "":
-			bad = append(bad, flaw{s, emptyPart})
 		case part == "auto":
-			bad = append(bad, flaw{s, "auto stands alone; write auto, or the targets themselves, such as runpod,webhook"})
+			return "", "auto stands alone; write auto, or the targets themselves, such as runpod,webhook"
 		case !slices.Contains(stopTargets, part):
-			bad = append(bad, flaw{part, notOneOf(part, append([]string{"auto"}, stopTargets...))})
-		case targets.Has(part):
-			bad = append(bad, flaw{part, "is named twice; name each target once"})
-		default:
-			targets = append(targets, part)
+			return "", notOneOf(part, append([]string{"auto"}, stopTargets...))
 		}
-	}
-	if len(bad) > 0 {
-		return nil, bad
-	}
-	return targets, nil
+		return part, ""
+	})
+	return StopTargets(targets), err
 }
 
 // StopAction is what the provider is asked to do.
