@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/fakepod"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/words"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
 )
@@ -56,7 +57,7 @@ func (n *narrator) tellUntil(at time.Duration) {
 	for len(n.events) > 0 && n.events[0].At <= at {
 		e := n.events[0]
 		n.events = n.events[1:]
-		n.screen.line(fakepod.Label(e.At)+"  · ", cyan, e.Text, cyan)
+		n.screen.line(fakepod.Label(e.At)+"  · ", words.Cyan, e.Text, words.Cyan)
 	}
 }
 
@@ -113,7 +114,7 @@ func (n *narrator) see(v *loop.View) {
 			width = len("would_stop")
 		}
 		head := fmt.Sprintf("%s  %-*s  %-18s  ", fakepod.Label(at), width, v.Verdict, d.Reason())
-		n.screen.line(head, verdictInk(d), n.explain(v, before), plain)
+		n.screen.line(head, verdictInk(d), n.explain(v, before), words.Plain)
 	}
 	n.read = asked(v)
 	n.screen.progress(n.progress(v, at))
@@ -124,16 +125,16 @@ func asked(v *loop.View) bool {
 	return slices.ContainsFunc(v.Snapshot.Servers, func(s watchdog.Server) bool { return s.Outcome == watchdog.OutcomeAnswered })
 }
 
-func verdictInk(d watchdog.Decision) ink {
+func verdictInk(d watchdog.Decision) words.Tone {
 	switch {
 	case d.Verdict == watchdog.Stop:
-		return red
+		return words.Red
 	case d.Verdict == watchdog.Warn, d.Activity == watchdog.Unknown, d.Activity == watchdog.Broken:
-		return yellow
+		return words.Yellow
 	case d.Activity == watchdog.Busy:
-		return green
+		return words.Green
 	}
-	return plain
+	return words.Plain
 }
 
 // worthALine says whether a decision says something new: another activity or verdict, or a reason that has not led in

@@ -10,19 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
-)
 
-// ink is the number of a terminal's colour.
-type ink int
-
-const (
-	plain  ink = 0
-	faint  ink = 2
-	bold   ink = 1
-	red    ink = 31
-	green  ink = 32
-	yellow ink = 33
-	cyan   ink = 36
+	"github.com/gpu-watchdog/gpu-watchdog/internal/words"
 )
 
 // screen writes lines for people. On a terminal it keeps a line of progress below them, and paints; elsewhere it writes
@@ -56,17 +45,12 @@ func newScreen(out io.Writer) *screen {
 }
 
 // paint colours text, where this screen has colours.
-func (s *screen) paint(c ink, text string) string {
-	if !s.painted || c == plain || text == "" {
-		return text
-	}
-	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", c, text)
-}
+func (s *screen) paint(c words.Tone, text string) string { return words.Paint(s.painted, c, text) }
 
 const startOfLine = "\r\x1b[K"
 
 // line writes one line above the progress: a head that stands in its place, and a text that is broken under it.
-func (s *screen) line(head string, headInk ink, text string, textInk ink) {
+func (s *screen) line(head string, headInk words.Tone, text string, textInk words.Tone) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
@@ -132,7 +116,7 @@ func (s *screen) draw() {
 	if w := s.width(); w > 0 && utf8.RuneCountInString(text) >= w {
 		text = string([]rune(text)[:w-1])
 	}
-	fmt.Fprint(s.out, startOfLine+s.paint(faint, text))
+	fmt.Fprint(s.out, startOfLine+s.paint(words.Dim, text))
 }
 
 // wrap breaks text at spaces into parts of at most width runes; a width too small to be one breaks nothing.
@@ -140,20 +124,7 @@ func wrap(text string, width int) []string {
 	if width < 20 || utf8.RuneCountInString(text) <= width {
 		return []string{text}
 	}
-	var parts []string
-	part := ""
-	for _, word := range strings.Fields(text) {
-		switch {
-		case part == "":
-			part = word
-		case utf8.RuneCountInString(part)+1+utf8.RuneCountInString(word) <= width:
-			part += " " + word
-		default:
-			parts = append(parts, part)
-			part = word
-		}
-	}
-	return append(parts, part)
+	return words.Wrap(text, width)
 }
 
 // tap is a writer that tells when nobody reads any more.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gpu-watchdog/gpu-watchdog/costmodel"
 	"github.com/gpu-watchdog/gpu-watchdog/internal/fakepod"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/words"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog"
 	"github.com/gpu-watchdog/gpu-watchdog/watchdog/loop"
 )
@@ -24,7 +25,7 @@ func (d *demo) head() {
 func (d *demo) intro(w *watch, withoutGPU string) {
 	q := d.quote(w)
 	s := d.screen
-	say := func(word, text string) { s.line("  "+pad(word, 8), bold, text, plain) }
+	say := func(word, text string) { s.line("  "+words.Pad(word, 8), words.Bold, text, words.Plain) }
 	say("clock", fmt.Sprintf("one second is %s; a look every %s of pod time (%s of yours)",
 		span(d.scale.pod(time.Second)), span(d.scale.pod(w.config.Rules.CheckInterval)), w.config.Rules.CheckInterval))
 	say("money", fmt.Sprintf("%s an hour; a cold start takes %s and costs %s (%s of pod, the rest is the wait of people)",
@@ -63,7 +64,7 @@ func (d *demo) summary(last *loop.View, end outcome) {
 	q := end.quote
 	off := max(0, end.next-end.at)
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s\n", d.screen.paint(bold, "What the day cost"))
+	fmt.Fprintf(&b, "\n%s\n", d.screen.paint(words.Bold, "What the day cost"))
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "  spent\t%s $\t%s at %s an hour\n", dollars(last.Money.SpentTotal), span(end.at-d.day.Begin), usd(q.PriceUSDPerHour))
 	fmt.Fprintf(t, "  of it idle\t%s $\n", dollars(last.Money.IdleTotal))
@@ -75,7 +76,7 @@ func (d *demo) summary(last *loop.View, end outcome) {
 	if q.PriceUSDPerHour.Known && !q.NoSaving {
 		d.others(&b, end, off)
 	}
-	fmt.Fprintf(&b, "\n%s\n", d.screen.paint(bold, "Next"))
+	fmt.Fprintf(&b, "\n%s\n", d.screen.paint(words.Bold, "Next"))
 	for i, next := range [][2]string{
 		{"WATCHDOG_DRY_RUN=true gpu-watchdog run", "watch, decide and log, and stop nothing"},
 		{"gpu-watchdog env", "every setting, its value and where it came from"},
@@ -84,7 +85,7 @@ func (d *demo) summary(last *loop.View, end outcome) {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString("  " + pad(next[0], 42) + next[1])
+		b.WriteString("  " + words.Pad(next[0], 42) + next[1])
 	}
 	d.screen.text(b.String())
 }
@@ -106,19 +107,17 @@ func (d *demo) others(b *strings.Builder, end outcome, off time.Duration) {
 	for i, g := range gaps {
 		idle[i] = span(g.Idle)
 	}
-	fmt.Fprintf(b, "\n%s\n  (idle %s)\n", d.screen.paint(bold, "What other rules would have made of this very day"), strings.Join(idle, ", "))
+	fmt.Fprintf(b, "\n%s\n  (idle %s)\n", d.screen.paint(words.Bold, "What other rules would have made of this very day"), strings.Join(idle, ", "))
 	const row = "%s%-18s %5v %7v %13v %8v %16v\n"
-	b.WriteString(d.screen.paint(faint, fmt.Sprintf(row, "  ", "rule", "stops", "idle $", "cold starts $", "total $", "people who wait")))
+	b.WriteString(d.screen.paint(words.Dim, fmt.Sprintf(row, "  ", "rule", "stops", "idle $", "cold starts $", "total $", "people who wait")))
 	for _, a := range costmodel.Alternatives(gaps, end.quote, thresholds) {
-		mark, name, c := "  ", "fixed "+span(a.Threshold), plain
+		mark, name, c := "  ", "fixed "+span(a.Threshold), words.Plain
 		switch a.Threshold {
 		case costmodel.Never:
 			name = "never stop"
 		case ours:
-			mark, name, c = "> ", fmt.Sprintf("%s %s", d.policy().Name, span(a.Threshold)), green
+			mark, name, c = "> ", fmt.Sprintf("%s %s", d.policy().Name, span(a.Threshold)), words.Green
 		}
 		b.WriteString(d.screen.paint(c, fmt.Sprintf(row, mark, name, a.Stops, dollars(a.IdleUSD.Value), dollars(a.ColdStartUSD.Value), dollars(a.USD.Value), a.Waited)))
 	}
 }
-
-func pad(text string, width int) string { return fmt.Sprintf("%-*s", width, text) }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gpu-watchdog/gpu-watchdog/internal/status"
+	"github.com/gpu-watchdog/gpu-watchdog/internal/words"
 )
 
 // Options say how the panel looks.
@@ -48,31 +49,31 @@ func (p *sheet) title(s status.Status) {
 	badge, t := badge(s)
 	gap := p.width - utf8.RuneCountInString(name) - utf8.RuneCountInString(about) - utf8.RuneCountInString(badge) - 2
 	if gap < 2 {
-		p.line(p.paint(bold, clip(name, p.width)))
+		p.line(p.paint(words.Bold, clip(name, p.width)))
 		for _, part := range wrap(about, p.width) {
-			p.line(p.paint(dim, part))
+			p.line(p.paint(words.Dim, part))
 		}
 		p.line(p.paint(t, badge))
 		return
 	}
-	p.line(p.paint(bold, name) + "  " + p.paint(dim, about) + strings.Repeat(" ", gap) + p.paint(t, badge))
+	p.line(p.paint(words.Bold, name) + "  " + p.paint(words.Dim, about) + strings.Repeat(" ", gap) + p.paint(t, badge))
 }
 
-func badge(s status.Status) (string, tone) {
+func badge(s status.Status) (string, words.Tone) {
 	switch {
 	case !s.Armed.Known:
-		return "", normal
+		return "", words.Plain
 	case s.DryRun.Value:
-		return "[dry run]", yellow
+		return "[dry run]", words.Yellow
 	case !s.Armed.Value:
-		return "[not armed]", red
+		return "[not armed]", words.Red
 	case s.RevertedUntil.Known:
-		return "[disarmed]", red
+		return "[disarmed]", words.Red
 	}
-	return "[armed]", green
+	return "[armed]", words.Green
 }
 
-var activityTones = map[string]tone{"busy": green, "quiet": blue, "unknown": yellow, "broken": red}
+var activityTones = map[string]words.Tone{"busy": words.Green, "quiet": words.Blue, "unknown": words.Yellow, "broken": words.Red}
 
 func (p *sheet) verdict(s status.Status) {
 	p.line("")
@@ -82,16 +83,16 @@ func (p *sheet) verdict(s status.Status) {
 	}
 	p.row("activity", activityTones[s.Activity.Value], text(s.Activity), lasted)
 	if !s.Verdict.Known {
-		p.row("verdict", dim, unknown, "")
+		p.row("verdict", words.Dim, unknown, "")
 		return
 	}
-	t := bold
+	t := words.Bold
 	if s.Verdict.Value != "hold" {
-		t = red
+		t = words.Red
 	}
 	p.row("verdict", t, text(s.Verdict)+": "+text(s.Reason), "")
 	if len(s.Reasons) > 0 {
-		p.row("", normal, "", explain(s.Reasons[0], s.Now))
+		p.row("", words.Plain, "", explain(s.Reasons[0], s.Now))
 	}
 }
 
@@ -112,24 +113,24 @@ func (p *sheet) idle(s status.Status) {
 	switch {
 	case s.Idle.Known && s.Threshold.Known && s.Threshold.Value > 0:
 		share := min(1, max(0, s.Idle.Value/s.Threshold.Value))
-		p.row("idle", normal, span(s.Idle.Value), fmt.Sprintf("of %s (%.0f %%)", span(s.Threshold.Value), share*100))
+		p.row("idle", words.Plain, span(s.Idle.Value), fmt.Sprintf("of %s (%.0f %%)", span(s.Threshold.Value), share*100))
 		cells := p.width - keyWidth - 4
 		full := int(share * float64(cells))
-		p.line("  " + pad("", keyWidth) + p.paint(activityTones[s.Activity.Value], strings.Repeat("█", full)) + p.paint(dim, strings.Repeat("░", cells-full)))
+		p.line("  " + pad("", keyWidth) + p.paint(activityTones[s.Activity.Value], strings.Repeat("█", full)) + p.paint(words.Dim, strings.Repeat("░", cells-full)))
 	case s.Idle.Known:
-		p.row("idle", normal, span(s.Idle.Value), "(no threshold: it is chosen when idleness begins)")
+		p.row("idle", words.Plain, span(s.Idle.Value), "(no threshold: it is chosen when idleness begins)")
 	default:
-		p.row("idle", dim, unknown, "")
+		p.row("idle", words.Dim, unknown, "")
 	}
 	switch {
 	case !s.Verdict.Known:
-		p.row("stop", dim, unknown, "")
+		p.row("stop", words.Dim, unknown, "")
 	case !s.StopAt.Known:
-		p.row("stop", dim, "none in sight", "")
+		p.row("stop", words.Dim, "none in sight", "")
 	default:
-		t := normal
+		t := words.Plain
 		if s.Verdict.Value != "hold" {
-			t = red
+			t = words.Red
 		}
 		when := "now"
 		if left := s.StopAt.Value.Sub(s.Now); left > 0 {
@@ -141,31 +142,31 @@ func (p *sheet) idle(s status.Status) {
 		p.row("stop", t, "at "+clock(s.StopAt.Value, s.Now)+",", when)
 	}
 	if s.Draining.Value {
-		p.row("draining", yellow, "out of its service", "(/readyz fails)")
+		p.row("draining", words.Yellow, "out of its service", "(/readyz fails)")
 	}
 }
 
 // people shows what people have asked for, and what keeps a pod whose stop is announced.
 func (p *sheet) people(s status.Status) {
 	if s.PostponedUntil.Known {
-		p.row("postponed", yellow, "until "+clock(s.PostponedUntil.Value, s.Now), "(gpu-watchdog release ends that)")
+		p.row("postponed", words.Yellow, "until "+clock(s.PostponedUntil.Value, s.Now), "(gpu-watchdog release ends that)")
 	}
 	for _, h := range s.Holds {
 		why := ""
 		if h.Why.Known {
 			why = ": " + text(h.Why)
 		}
-		p.row("held", yellow, "until "+write(h.Until, func(t time.Time) string { return clock(t, s.Now) }), "by "+text(h.By)+why)
+		p.row("held", words.Yellow, "until "+write(h.Until, func(t time.Time) string { return clock(t, s.Now) }), "by "+text(h.By)+why)
 	}
 	if s.RevertedUntil.Known {
-		p.row("disarmed", red, "until "+clock(s.RevertedUntil.Value, s.Now), "or the next request: the last stops were undone")
+		p.row("disarmed", words.Red, "until "+clock(s.RevertedUntil.Value, s.Now), "or the next request: the last stops were undone")
 	}
 	switch {
 	case s.Verdict.Value != "warn":
 	case s.Capped():
-		p.row("to keep it", normal, "a hold does not help against a cap", "")
+		p.row("to keep it", words.Plain, "a hold does not help against a cap", "")
 	default:
-		p.row("to keep it", bold, "gpu-watchdog hold 2h", "")
+		p.row("to keep it", words.Bold, "gpu-watchdog hold 2h", "")
 	}
 }
 
@@ -191,7 +192,7 @@ func (p *sheet) warnings(s status.Status) {
 		for i, line := range wrap(clean(warning), p.width-4) {
 			mark := "  "
 			if i == 0 {
-				mark = p.paint(yellow, "! ")
+				mark = p.paint(words.Yellow, "! ")
 			}
 			p.line("  " + mark + line)
 		}
@@ -207,6 +208,6 @@ func (p *sheet) reasons(s status.Status) {
 	for _, r := range s.Reasons[1:] {
 		// The codes are longer than the names on the left, so each is a line of its own, and its words go below.
 		p.line("  " + clip(clean(r.Code), p.width-2))
-		p.row("", normal, "", explain(r, s.Now))
+		p.row("", words.Plain, "", explain(r, s.Now))
 	}
 }

@@ -17,7 +17,7 @@ func (p *sheet) money(s status.Status) {
 	if m.PriceSource.Known {
 		from = "(price from the " + text(m.PriceSource) + ")"
 	}
-	p.row("an idle hour", normal, write(m.PriceUSDPerHour, words.USD), from)
+	p.row("an idle hour", words.Plain, write(m.PriceUSDPerHour, words.USD), from)
 	cold := ""
 	if m.ColdStart.Known && m.PriceUSDPerHour.Known {
 		cold = words.USD(m.ColdStart.Value/3600*m.PriceUSDPerHour.Value) + " of pod time, "
@@ -33,19 +33,19 @@ func (p *sheet) money(s status.Status) {
 		}
 		cold = "(" + cold + ")"
 	}
-	p.row("a cold start", normal, write(m.ColdStart, span), cold)
-	p.row("break-even", normal, write(s.BreakEven, span), "")
+	p.row("a cold start", words.Plain, write(m.ColdStart, span), cold)
+	p.row("break-even", words.Plain, write(s.BreakEven, span), "")
 	capped := ""
 	if most := s.Caps.MaxSpendPerDay; most.Known {
 		capped = " of at most " + words.USD(most.Value)
 	}
 	if m.SpentToday.Known {
-		p.row("today", normal, words.USD(m.SpentToday.Value)+capped, "(idle: "+write(m.IdleToday, words.USD)+")")
+		p.row("today", words.Plain, words.USD(m.SpentToday.Value)+capped, "(idle: "+write(m.IdleToday, words.USD)+")")
 	} else {
-		p.row("today", normal, unknown+capped, "")
+		p.row("today", words.Plain, unknown+capped, "")
 	}
 	if most := s.Caps.MaxRuntime; most.Known {
-		p.row("this start", normal, write(s.Caps.RunFor, span)+" of at most "+span(most.Value), "")
+		p.row("this start", words.Plain, write(s.Caps.RunFor, span)+" of at most "+span(most.Value), "")
 	}
 }
 
@@ -58,16 +58,16 @@ func (p *sheet) target(s status.Status) {
 	}
 	switch {
 	case !t.Kind.Known && !s.Armed.Known:
-		p.row("stops", dim, unknown, "")
+		p.row("stops", words.Dim, unknown, "")
 	case !t.Kind.Known:
-		p.row("stops", red, "nothing", detail)
+		p.row("stops", words.Red, "nothing", detail)
 	default:
-		p.row("stops", normal, text(t.Kind)+" "+text(t.ID), "(action "+text(t.Action)+")")
+		p.row("stops", words.Plain, text(t.Kind)+" "+text(t.ID), "(action "+text(t.Action)+")")
 		p.row("permission", permissionTones[t.Permission.Value], text(t.Permission), detail)
 	}
-	p.row("policy", normal, text(s.Policy), "")
-	p.row("started by", normal, write(s.Wake, starter), "")
-	p.row("memory", normal, write(s.Persistent, func(kept bool) string {
+	p.row("policy", words.Plain, text(s.Policy), "")
+	p.row("started by", words.Plain, write(s.Wake, starter), "")
+	p.row("memory", words.Plain, write(s.Persistent, func(kept bool) string {
 		if kept {
 			return "survives a stop"
 		}
@@ -75,7 +75,7 @@ func (p *sheet) target(s status.Status) {
 	}), "")
 }
 
-var permissionTones = map[string]tone{"proven": green, "unproven": yellow, "refused": red}
+var permissionTones = map[string]words.Tone{"proven": words.Green, "unproven": words.Yellow, "refused": words.Red}
 
 // starter says who starts the pod again.
 func starter(wake string) string {
@@ -88,7 +88,7 @@ func starter(wake string) string {
 	return clean(wake)
 }
 
-var stateTones = map[string]tone{"ok": green, "absent": dim, "failed": red, "dropped": red}
+var stateTones = map[string]words.Tone{"ok": words.Green, "absent": words.Dim, "failed": words.Red, "dropped": words.Red}
 
 func (p *sheet) evidence(s status.Status) {
 	p.head("evidence")
@@ -183,7 +183,7 @@ func (p *sheet) lastStop(s status.Status) {
 		return
 	}
 	p.head("last stop")
-	p.row("asked", normal, write(l.RequestedAt, func(t time.Time) string {
+	p.row("asked", words.Plain, write(l.RequestedAt, func(t time.Time) string {
 		return clock(t, s.Now) + ", " + since(t, s.Now) + " ago"
 	}), "")
 	detail := text(l.Target)
@@ -195,11 +195,11 @@ func (p *sheet) lastStop(s status.Status) {
 		p.row("proof", proofTones[l.Proof.Value], text(l.Proof), "")
 	}
 	if l.Grade.Known {
-		p.row("grade", normal, text(l.Grade), "")
+		p.row("grade", words.Plain, text(l.Grade), "")
 	}
 }
 
 var (
-	resultTones = map[string]tone{"accepted": green, "refused": red, "overtaken": yellow, "would_stop": yellow}
-	proofTones  = map[string]tone{"proven": green, "awaited": yellow, "unproven": red}
+	resultTones = map[string]words.Tone{"accepted": words.Green, "refused": words.Red, "overtaken": words.Yellow, "would_stop": words.Yellow}
+	proofTones  = map[string]words.Tone{"proven": words.Green, "awaited": words.Yellow, "unproven": words.Red}
 )

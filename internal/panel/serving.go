@@ -17,18 +17,18 @@ func (p *sheet) serving(s status.Status) {
 	p.head("serving")
 	switch {
 	case !w.Source.Known:
-		p.row("requests", dim, unknown+":", "no server's histograms were read lately, and no rows came in")
+		p.row("requests", words.Dim, unknown+":", "no server's histograms were read lately, and no rows came in")
 	case unasked(w):
-		p.row("requests", normal, "no requests "+lately(w.WindowSeconds), "")
+		p.row("requests", words.Plain, "no requests "+lately(w.WindowSeconds), "")
 	default:
-		p.row("requests", normal, write(w.Requests, count), "finished "+lately(w.WindowSeconds)+", "+toldBy(w.Source.Value))
-		p.row("TTFT", normal, "p50 "+p50(w)+", p95 "+p95(w), "")
-		p.row("SLA", normal, sla(w), "of first tokens "+inTime(w.SLATTFTSeconds))
-		p.row("goodput", normal, between(w.GoodputRequestsPerSecond, w.GoodputRequestsPerSecondLow, w.GoodputRequestsPerSecondHigh, "requests/s"), "")
-		p.row("output", normal, write(w.OutputTokensPerSecond, tokensPerSecond), whileServing(w))
+		p.row("requests", words.Plain, write(w.Requests, count), "finished "+lately(w.WindowSeconds)+", "+toldBy(w.Source.Value))
+		p.row("TTFT", words.Plain, "p50 "+p50(w)+", p95 "+p95(w), "")
+		p.row("SLA", words.Plain, sla(w), "of first tokens "+inTime(w.SLATTFTSeconds))
+		p.row("goodput", words.Plain, between(w.GoodputRequestsPerSecond, w.GoodputRequestsPerSecondLow, w.GoodputRequestsPerSecondHigh, "requests/s"), "")
+		p.row("output", words.Plain, write(w.OutputTokensPerSecond, tokensPerSecond), whileServing(w))
 	}
 	if price := s.Money.USDPerMillionTokens; price.Known {
-		p.row("token price", normal, words.USD(price.Value), "for a million output tokens, over the last day")
+		p.row("token price", words.Plain, words.USD(price.Value), "for a million output tokens, over the last day")
 	}
 }
 
