@@ -39,6 +39,9 @@ func (r *Rules) servers(p []ServerState, readings []Server, elapsed time.Duratio
 		n.DownFor = 0
 		if n.Down {
 			n.DownFor = was.DownFor + elapsed
+			if !based {
+				n.DownFor = max(n.DownFor, r.StartupTimeout) // since when, nobody has seen
+			}
 			out.downFor = max(out.downFor, n.DownFor)
 		}
 		next = append(next, n)

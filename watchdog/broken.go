@@ -7,20 +7,26 @@ import (
 	"time"
 )
 
+// hopeless: the servers are gone, and what starts them has ended or starts them in vain, so none of them is coming.
+func (n State) hopeless(s Snapshot, srv servers) bool {
+	return srv.alive+srv.skipped == 0 && srv.gone == len(s.Servers) && (s.Child.Done || len(n.Crashes) >= crashFew)
+}
+
 // wreck says why the pod serves nobody and will not by itself; its code is empty where that cannot be said. A server that lives
 // speaks against all of it.
 func (r *Rules) wreck(n State, s Snapshot, srv servers) Because {
-	// Who does not answer may be answering others.
+	// Who does not answer may be answering others. A server that is known to be dead is another matter: whatever else does not answer,
+	// nothing on this pod has moved for BROKEN_LIMIT when it is stopped.
 	gone := srv.gone == len(s.Servers)
 	switch {
 	case srv.alive+srv.skipped > 0:
 		return Because{}
+	case n.listens():
+		return Because{} // another server is there, which may be the one that people use
 	case s.Child.Done && gone:
 		return Because{Code: JobDone, Detail: "what this pod was started for has ended with 0"}
 	case len(n.Crashes) >= crashFew && gone:
 		return Because{Code: CrashLoop, Detail: fmt.Sprintf("%d starts within %s died before the server was ready, or within %s of it%s", len(n.Crashes), crashWithin, crashSoon, s.Child.lastStatus())}
-	case n.listens():
-		return Because{} // another server is there, which may be the one that people use
 	case srv.down != "" && !r.comesAgain(s.Child, srv):
 		return Because{Code: ServerDead, Detail: srv.down + s.Child.lastStatus()}
 	case !n.EverReady && len(srv.overdue) > 0 && gone:

@@ -50,6 +50,8 @@ func TestJobDone(t *testing.T) {
 		{name: "at its first start, too, and where no server was configured", servers: -1, steps: `let done; idle x8 -> broken stop act job_done`},
 		{name: "a server that it left behind goes on", steps: `let done; idle x3 -> quiet hold below_threshold`},
 		{name: "a supervisor that starts the server again: it loads", steps: `let ran=5s; refused -> busy server_loading; let ran=10s; refused -> busy server_loading; let ran=3m; refused -> broken server_dead`},
+		{name: "one that a restart of the container took away loads again, as far as the watchdog can know", rules: func(r *Rules) { r.StartupTimeout = 30 * time.Minute },
+			steps: `let ran=1h; idle x3; killed; let ran=40s; refused x2 -> busy server_loading; refused x19 -> busy server_loading; let ran=31m; refused -> broken server_dead`},
 		{name: "one whose process lives on after its engine has died does not load", rules: func(r *Rules) { r.StartupTimeout = 2 * time.Hour }, steps: `let ran=1h; idle x3; dead -> broken server_dead; dead x11 -> stop act server_dead`},
 	})
 }

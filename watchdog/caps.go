@@ -50,11 +50,12 @@ func (r *Rules) capped(n State, s Snapshot) State {
 	switch {
 	case !reached:
 		n.DrainFor = 0
-	case n.Activity == Busy:
+	case n.Activity == Busy, n.Activity == Unknown:
 		n.DrainFor += s.Elapsed
 	}
 	// Once it is due it stays so: work that comes then is not what the cap was to spare.
-	n.CapDue = n.CapDue || reached && (n.Activity != Busy || n.DrainFor >= drainMost)
+	ended := n.Activity == Quiet || n.Activity == Broken
+	n.CapDue = n.CapDue || reached && (ended || n.DrainFor >= drainMost)
 	return n
 }
 

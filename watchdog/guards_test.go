@@ -17,6 +17,8 @@ func TestCaps(t *testing.T) {
 		{name: "and stops an idle pod once the warning has stood for its time", rules: tenMinutes, steps: `let runfor=10m; idle -> warn max_runtime stopin=20s; idle x3 -> warn stopin=5s; idle -> stop act max_runtime`},
 		{name: "a pod at work gets two minutes to end what is in flight", rules: tenMinutes,
 			steps: `let runfor=10m; tokens x5 -> busy warn max_runtime stopin=115s; tokens x22 -> busy warn noact stopin=5s; tokens -> busy stop act max_runtime`},
+		{name: "so does one of which nothing can be said: that is no end of what is in flight", rules: tenMinutes,
+			steps: `let runfor=10m; tokens x5 -> warn; timeout -> unknown warn noact stopin=110s; timeout x9 -> unknown warn noact; tokens x12 -> busy warn noact; tokens x2 -> stop act max_runtime`},
 		{name: "what is in flight ends sooner: so does the pod", rules: tenMinutes, steps: `let runfor=10m; tokens x6 -> busy warn; idle -> quiet stop act max_runtime`},
 		{name: "work that comes after it was due changes nothing", rules: tenMinutes, steps: `let runfor=10m; idle x5 -> stop act; tokens -> busy stop act`},
 		{name: "an attempt of a cap is not overtaken by work, and is tried again",

@@ -40,8 +40,13 @@ func TestPorts(t *testing.T) {
 		{name: "they do for one that is gone", rules: withPorts(), steps: `idle; let sockets_absent; let listening=8188; refused x3 -> quiet idle=20s alarm:server_dead`},
 		{name: "a vLLM that never came is no wreck where another server listens", rules: withPorts(),
 			steps: `raw; let sockets_absent; let listening=8188; refused x24 -> busy server_loading; refused x3 -> quiet alarm:server_not_ready; refused x12 -> stop`},
-		{name: "a job that is done, and a server that dies again and again, are", rules: withPorts(),
-			steps: `let sockets_absent; let listening=8188; idle; done refused -> broken job_done; failures=9 ran=31m refused -> broken crash_loop`},
+		{name: "neither is the job that left it behind: it is idle for the whole threshold", rules: withPorts(),
+			steps: `let sockets_absent; let listening=8188; idle; let done; refused x11 -> quiet -job_done; refused -> stop act threshold_reached`},
+		{name: "nor a vLLM beside it that dies again and again, and does not load for ever either", rules: withPorts(),
+			steps: `let listening=8188 ran=1s; let failures=0; idle; let failures=9; refused -> quiet -crash_loop; refused x2 -> quiet; refused x12 -> stop threshold_reached`},
+		{name: "its CPU is work there", rules: withPorts(cpuBusy(1)), steps: `let listening=8188 ran=1s; let failures=0; idle; let failures=9; refused cpu=3 -> busy host_active`},
+		{name: "where nobody listens there, both are wrecks", rules: withPorts(),
+			steps: `let sockets_absent; idle; done refused -> broken job_done; failures=9 ran=31m refused -> broken crash_loop`},
 	})
 }
 

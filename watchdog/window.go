@@ -85,9 +85,9 @@ func (r *Rules) observe(p State, s Snapshot) (State, window) {
 	case len(hard)+len(w.soft) > 0:
 		w.activity, w.because = Busy, slices.Concat(requestsFirst(w.soft), hard)
 		n.SparedLead = lead(p.SparedLead, w.because, srv.skipped > 0)
-	case w.loading && wreck.Code != JobDone && wreck.Code != CrashLoop:
+	case w.loading && !n.hopeless(s, srv):
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: srv.loading}}
-	case srv.alive == 0 && srv.down != "" && r.comesAgain(s.Child, srv) && wreck.Code == "":
+	case srv.alive == 0 && srv.down != "" && r.comesAgain(s.Child, srv) && wreck.Code == "" && !n.hopeless(s, srv):
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: fmt.Sprintf("%s was started again %s ago", srv.down, s.Child.RunningFor.Round(time.Second))}}
 	case wreck.Code != "":
 		w.activity, w.because, w.tail = Broken, []Because{wreck}, s.Child.Tail

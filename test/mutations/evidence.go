@@ -18,7 +18,7 @@ var evidenceMutations = []mutation{
 	{"a device without a reading is quiet", devicesFile, `d.State != SourceOK || !known`, `d.State != SourceOK || !known && false`},
 	{"a driver that fails makes us forget the floor", devicesFile, `return p, recent, out`, `return nil, recent, out`},
 	{"a lost device is quiet", devicesFile, `d.State != SourceOK || !known`, `!known`},
-	{"a loading server is no work", windowFile, `	case w.loading && wreck.Code != JobDone && wreck.Code != CrashLoop:
+	{"a loading server is no work", windowFile, `	case w.loading && !n.hopeless(s, srv):
 		w.activity, w.because = Busy, []Because{{Code: ServerLoading, Detail: srv.loading}}
 `, ""},
 	{"a server that falls silent after its page is quiet", serversFile, `case s.Mute && n.MuteFor < r.BrokenLimit:`, `case false:`},
