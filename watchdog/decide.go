@@ -36,7 +36,7 @@ func (r *Rules) Decide(p State, s Snapshot) (State, Decision) {
 		Reasons: slices.Concat(overtaken, rule.because, w.because, w.notes),
 		Idle:    n.Idle, UnknownFor: n.UnknownFor, Quote: s.Quote,
 		Running: w.running, Waiting: w.waiting, TokensDelta: w.tokens,
-		ConnectionBytes: w.traffic.bytes, Peer: w.traffic.peer,
+		ConnectionBytes: w.traffic.bytes, Peer: w.traffic.peer, Owed: w.owed,
 		GPUPercentMax: w.gpus.max, GPUThresholdPercent: w.gpus.threshold,
 		CPUCores: s.Host.CPUCores, Evidence: w.evidence,
 		Alarms: append(w.alarms, n.Attempt.alarms()...),

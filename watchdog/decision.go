@@ -90,6 +90,8 @@ type Decision struct {
 	TokensDelta Maybe[float64]
 	// ConnectionBytes is what moved on the served ports in this window, in both directions, our own excluded.
 	ConnectionBytes Maybe[uint64]
+	// Owed says who waits for an answer, however briefly; empty where nobody does. A stop that no rule asks for must look at it, too.
+	Owed string
 	// Peer is the client that sent or got bytes last; empty where none did.
 	Peer string
 	// GPUPercentMax is the highest sample of the window over all devices.

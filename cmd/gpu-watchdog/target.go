@@ -112,23 +112,42 @@ func meansOf(kind string, a stopContext) means {
 	return runpodMeans(a)
 }
 
-// Describe asks each provider, the first for what only one can say: the price, and our right to stop.
+// Describe asks each provider. What one way alone can say counts, as the price and the owner's lock on the pod; our right to stop it is
+// that of the first that can tell. One that would refuse leaves the others: the pod is held for that only where every way refuses.
 func (a aim) Describe(ctx context.Context) (pod watchdog.Pod, permission loop.Permission, detail string) {
-	first := true
+	var refused []string
+	open := false
 	for _, m := range a.means {
 		if m.describe == nil {
+			open = open || m.unusable == ""
 			continue
 		}
 		p, right, text := m.describe(ctx)
-		if first {
-			pod, permission, detail, first = p, right, text, false
-			continue
+		if p.Refused != "" {
+			refused = append(refused, p.Refused)
+		} else {
+			open = true
+			if permission == "" {
+				permission = right
+			}
+		}
+		if detail == "" {
+			detail = text
 		}
 		if !pod.PriceUSDPerHour.Known {
 			pod.PriceUSDPerHour = p.PriceUSDPerHour
 		}
+		if pod.Status == "" {
+			pod.Status = p.Status
+		}
+		if !pod.Locked.Or(false) && p.Locked.Known {
+			pod.Locked = p.Locked
+		}
 	}
-	if first {
+	switch {
+	case !open && len(refused) > 0:
+		pod.Refused, permission = strings.Join(refused, "; "), loop.PermissionRefused
+	case permission == "":
 		permission = loop.PermissionUnproven
 	}
 	return pod, permission, detail

@@ -38,10 +38,15 @@ var loopMutations = []mutation{
 	{"a postponement does not reach the core", peopleFile, `	s.People.PostponedUntil = l.kept.Leases.PostponedUntil
 `, ""},
 	{"a person stops a held pod near a cap", personFile, `ok := l.kept.Leases.Last(); ok {`, `ok := l.kept.Leases.Last(); ok && false {`},
+	{"a person stops a pod that was put off, near a cap", personFile, `until.After(d.At) {`, `false {`},
+	{"a person cuts who waits, where another rule leads", personFile, `if d.Owed != "" {`, `if false {`},
+	{"a retry is written down as the try before it", recordFile, `stop.StartID != l.Identity.StartID || l.acting {`, `stop.StartID != l.Identity.StartID {`},
+	{"a clock that was ahead disarms for longer", revertedFile, `l.kept.Undone.Until.After(most) {`, `false {`},
+	{"the beginning of a start does not follow the clock", recordFile, `l.kept.Began.At = time.Now()`, `_ = time.Now()`},
 	{"a person stops a pod that works", personFile, `d.Activity == watchdog.Busy || `, ""},
 	{"a person stops a pod of which nothing is known", personFile, ` || d.Activity == watchdog.Unknown`, ""},
-	{"a person stops what is not armed", personFile, `case watchdog.NotArmed, watchdog.TargetRefused,`, `case watchdog.TargetRefused,`},
-	{"a person stops what refuses", personFile, `case watchdog.NotArmed, watchdog.TargetRefused,`, `case watchdog.NotArmed,`},
+	{"a person stops what is not armed", personFile, `case watchdog.NotArmed, watchdog.TargetRefused:`, `case watchdog.TargetRefused:`},
+	{"a person stops what refuses", personFile, `case watchdog.NotArmed, watchdog.TargetRefused:`, `case watchdog.NotArmed:`},
 	{"a stop is carried out for somebody who is gone", personFile, `		if err := context.Cause(asker); err != nil {
 			return err
 		}
@@ -73,7 +78,7 @@ var loopMutations = []mutation{
 	{"work does not end the ladder", tickFile, `		l.stopping.cancel()
 `, ""},
 	{"work ends a cap's ladder", tickFile, `d.Activity == watchdog.Busy && !d.Capped`, `d.Activity == watchdog.Busy`},
-	{"this start is as young as the watchdog", tickFile, `watchdog.Known(l.ranFor + now.Sub(l.madeAt))`, `watchdog.Known(now.Sub(l.madeAt))`},
+	{"this start is as young as the watchdog", tickFile, `return l.ranFor + time.Since(l.madeAt)`, `return time.Since(l.madeAt)`},
 	{"each watchdog begins the start anew", tickFile, `l.kept.Began.StartID != id || id == ""`, `true`},
 	{"an announcement is told at each look", heraldFile, `d.Verdict == watchdog.Warn && h.announced == "":`, `d.Verdict == watchdog.Warn:`},
 	{"an announcement is never taken back", heraldFile, `!stands && !d.Capped:`, `false:`},

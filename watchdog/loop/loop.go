@@ -219,6 +219,9 @@ func (l *Loop) beginStart() {
 	l.ranFor = max(0, l.madeAt.Sub(l.kept.Began.At))
 }
 
+// age is how long this start of the pod has lasted.
+func (l *Loop) age() time.Duration { return l.ranFor + time.Since(l.madeAt) }
+
 // tick is one round: look, decide, publish, and act where that is decided.
 func (l *Loop) tick(ctx context.Context) {
 	d := l.step(ctx, false)
@@ -293,7 +296,7 @@ func (l *Loop) look(ctx context.Context, final bool) watchdog.Snapshot {
 	}
 	l.people(&s)
 	l.reverted(&s)
-	s.RunFor = watchdog.Known(l.ranFor + now.Sub(l.madeAt))
+	s.RunFor = watchdog.Known(l.age())
 	if l.meter.priced {
 		s.SpentTodayUSD = watchdog.Known(l.meter.spentOn(now))
 	}

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -267,4 +268,36 @@ func (p pricedLater) Describe(context.Context) (watchdog.Pod, Permission, string
 		return watchdog.Pod{}, PermissionUnproven, "the key may not read"
 	}
 	return watchdog.Pod{PriceUSDPerHour: watchdog.Known(2.0)}, PermissionUnproven, ""
+}
+
+// A retry is a stop of its own: a provider that ends us before its answer is read leaves it to the next start, which must find that it
+// was asked for.
+func TestARetryIsInTheMemoryBeforeItIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(nil)
+		st.provider.answer = watchdog.StopReport{Phase: watchdog.StopRefused, Target: "runpod", Detail: "500"}
+		var at []string
+		st.provider.at = func() { at = append(at, st.memory.kept().Stop.Result) }
+		st.run(t, 2*time.Minute)
+		if len(at) < 2 || slices.ContainsFunc(at, func(result string) bool { return result != "asked" }) {
+			t.Errorf("when it was asked, the memory held stops %q, want each asked", at)
+		}
+		if got := st.memory.kept().Stop.Result; got != "refused" {
+			t.Errorf("in the end it holds one that is %q, want refused", got)
+		}
+	})
+}
+
+// The age of a start is told by what has passed, and the stored beginning follows a clock that was set meanwhile.
+func TestTheBeginningFollowsTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(func(c *Config) {
+			c.Kept.Began = memory.Began{StartID: "start-1", At: time.Now().Add(-time.Hour)}
+		})
+		st.loop.kept.Began.At = time.Now().Add(-9 * time.Hour) // as if the clock had been set by eight hours since
+		st.loop.keep(false)
+		if got := time.Since(st.memory.kept().Began.At); got != time.Hour {
+			t.Errorf("the start is stored as %s old, want the hour that has passed", got)
+		}
+	})
 }

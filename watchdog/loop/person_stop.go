@@ -71,12 +71,18 @@ func (l *Loop) free(d watchdog.Decision) error {
 	if last, ok := l.kept.Leases.Last(); ok {
 		return orders.Refused("%s: held by %s until %s; gpu-watchdog release ends that", watchdog.HoldLease, last.By, last.Until.Format(time.RFC3339))
 	}
+	if until := l.kept.Leases.PostponedUntil; until.After(d.At) {
+		return orders.Refused("%s: put off until %s; gpu-watchdog release ends that", watchdog.HoldLease, until.Format(time.RFC3339))
+	}
+	if d.Owed != "" {
+		return orders.Refused("%s: %s", watchdog.ConnectionActive, d.Owed) // whatever rule leads
+	}
 	because := watchdog.Because{Code: d.Reason()}
 	if len(d.Reasons) > 0 {
 		because = d.Reasons[0]
 	}
 	switch because.Code {
-	case watchdog.NotArmed, watchdog.TargetRefused, watchdog.HoldLease, watchdog.ConnectionActive:
+	case watchdog.NotArmed, watchdog.TargetRefused:
 		return orders.Refused("%s: %s", because.Code, because.Detail)
 	}
 	if d.Activity == watchdog.Busy || d.Activity == watchdog.Unknown {

@@ -97,11 +97,22 @@ func TestAPersonsStopIsRefused(t *testing.T) {
 				}
 			}
 		}, "unknown"},
+		"somebody waits for an answer, beside a terminal that is used": {func(c *Config) { c.Rules.TerminalGuard = time.Hour }, func(st *stage) {
+			st.pod.change = func(age time.Duration, s *watchdog.Snapshot) {
+				s.People.TerminalUsed, s.People.Terminal = watchdog.Known(time.Second), "pts/0"
+				if age > 22*time.Second+500*time.Millisecond {
+					s.Sockets.Connections = []watchdog.Connection{{Cookie: 1, Port: 8000, Peer: "10.0.0.1:4000", Received: 300, SinceReceived: 400 * time.Millisecond, SinceSent: 400 * time.Millisecond}}
+				}
+			}
+		}, "10.0.0.1:4000"},
 		"while held": {func(c *Config) { c.Kept.Leases.Holds = []orders.Lease{{Until: time.Now().Add(time.Hour), By: "ann"}} }, nil, "ann"},
 		"while held, near a cap": {func(c *Config) {
 			c.Kept.Leases.Holds, c.Rules.MaxRuntime = []orders.Lease{{Until: time.Now().Add(time.Hour), By: "ann"}}, 30*time.Second
 		}, nil, "ann"},
-		"while put off":                 {func(c *Config) { c.Kept.Leases.PostponedUntil = time.Now().Add(time.Hour) }, nil, "put off"},
+		"while put off": {func(c *Config) { c.Kept.Leases.PostponedUntil = time.Now().Add(time.Hour) }, nil, "put off"},
+		"while put off, near a cap": {func(c *Config) {
+			c.Kept.Leases.PostponedUntil, c.Rules.MaxRuntime = time.Now().Add(time.Hour), 30*time.Second
+		}, nil, "put off"},
 		"where nothing is armed":        {func(c *Config) { c.Stopper, c.Rules.Armed, c.Rules.Unarmed = nil, false, "no provider" }, nil, "no provider"},
 		"where the target refuses":      {func(c *Config) { c.Rules.Refused = "a serverless worker" }, nil, "a serverless worker"},
 		"where the identity is unknown": {func(c *Config) { c.Identity.StartID = "" }, nil, "identity"},

@@ -28,6 +28,9 @@ func (l *Loop) keep(sync bool) {
 	l.kept.Version, l.kept.Name = l.Identity.Version, l.Identity.Name
 	l.kept.State = l.state
 	l.kept.Spent = l.meter.keep()
+	if l.kept.Began.StartID != "" {
+		l.kept.Began.At = time.Now().Add(-l.age()).Round(0) // by the clock as it is set now
+	}
 	c := l.kept
 	if l.kept.Stop != nil {
 		stop := *l.kept.Stop
@@ -37,10 +40,11 @@ func (l *Loop) keep(sync bool) {
 }
 
 // followStop writes what became of a stop into its record. The core knows only of stops that it asked for itself, and forgets one that
-// work has ended: of the others the report tells.
+// work has ended: of the others the report tells. The record of a stop that is about to be asked for is not touched: what the core says
+// until then is about the try before.
 func (l *Loop) followStop(d watchdog.Decision, report watchdog.StopReport) {
 	stop := l.kept.Stop
-	if stop == nil || stop.StartID != l.Identity.StartID {
+	if stop == nil || stop.StartID != l.Identity.StartID || l.acting {
 		return
 	}
 	a := l.state.Attempt

@@ -61,6 +61,9 @@ func (l *Loop) findWho(ctx context.Context) {
 
 // reverted tells the core that nothing is to be stopped now.
 func (l *Loop) reverted(s *watchdog.Snapshot) {
+	if most := s.At.Add(undoneFor); l.kept.Undone.Until.After(most) {
+		l.kept.Undone.Until = most.Round(0) // the clock was ahead when that was written
+	}
 	u := l.kept.Undone
 	if !u.Until.After(s.At) {
 		return

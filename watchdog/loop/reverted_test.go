@@ -159,3 +159,15 @@ func TestWhoDidItNeedNotBeKnown(t *testing.T) {
 		}
 	})
 }
+
+// A clock that was ahead when the stops were undone must not disarm for longer than a day of the right one.
+func TestAClockThatWasAheadDisarmsForADayAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := memory.Contents{Undone: memory.Undone{Count: 2, Until: time.Now().Add(365 * 24 * time.Hour)}}
+		st := life(t, "start-1", kept, 0, 26*time.Hour, nil)
+		asked := st.provider.times()
+		if len(asked) == 0 || asked[0] < 24*time.Hour || asked[0] > 24*time.Hour+5*time.Minute {
+			t.Errorf("stop was asked for at %v, want it a day later", asked)
+		}
+	})
+}
