@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	_ "time/tzdata" // minimal images do not know WATCHDOG_KEEP_HOURS' zones
 )
 
 // version is set by the linker.

@@ -111,7 +111,7 @@ type Config struct {
 	// Hours in which the pod is kept, however idle it is: days, hours and a time zone, as in
 	// `mon-fri 09:00-18:00 Asia/Seoul`. Several ranges are separated by semicolons:
 	// `mon-fri 09:00-12:00, 13:00-18:00; sat 22:00-02:00 Europe/Berlin`. A zone counts for every range before it that has
-	// none; without any the hours are those of UTC. `none`: no such hours. A cap (WATCHDOG_MAX_RUNTIME,
+	// none; without any the hours are those of UTC. Zones are looked up in this system's package tzdata. `none`: no such hours. A cap (WATCHDOG_MAX_RUNTIME,
 	// WATCHDOG_MAX_SPEND_PER_DAY) stops the pod even then.
 	KeepHours watchdog.KeepHours `env:"KEEP_HOURS" envDefault:"none" type:"ranges, or none"`
 
